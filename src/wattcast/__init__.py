@@ -1,0 +1,1 @@
+"""wattcast: a meter file in, an honest load forecast out."""

@@ -1,0 +1,145 @@
+"""Model store and reading store in a folder. Every write is atomic: beside, fsync, rename, so a crash leaves the old or the new, whole."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from wattcast.errors import BadBundle, RegistryConflict, Unavailable
+from wattcast.forecasting.bundle import SUFFIX
+from wattcast.forecasting.registry import (
+    Record,
+    ServingManifest,
+    manifest_from_json,
+    manifest_to_json,
+    record_from_json,
+    record_to_json,
+)
+from wattcast.meter.table import MeterTable
+
+_BUNDLE_ID = re.compile(r"[0-9a-f]{64}")
+_METER_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Replace the file by these bytes in one step. Raises Unavailable when the disk is full or the folder cannot be written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as cause:
+        raise _unavailable(path, cause) from cause
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+            os.fchmod(file.fileno(), 0o644)
+        Path(beside).replace(path)
+        _sync_folder(path.parent)
+    except OSError as cause:
+        raise _unavailable(path, cause) from cause
+    finally:
+        Path(beside).unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _unavailable(path: Path, cause: OSError) -> Unavailable:
+    hint = "free some space and try again" if cause.errno in (errno.ENOSPC, errno.EDQUOT) else "check the folder and its permissions"
+    return Unavailable(f"{path} cannot be written: {cause.strerror or cause}; nothing was changed", hint)
+
+
+class FileModelStore:
+    """`bundles/`, `records/` and `serving.json` in one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def put_bundle(self, data: bytes) -> str:
+        """Keep the bytes of a bundle; its id, the SHA-256 of the bytes."""
+        bundle_id = hashlib.sha256(data).hexdigest()
+        write_atomically(self._path("bundles", bundle_id, SUFFIX), data)
+        return bundle_id
+
+    def bundle(self, bundle_id: str) -> bytes:
+        """The bytes kept under this id, unchecked. Raises BadBundle when there are none."""
+        try:
+            return self._path("bundles", bundle_id, SUFFIX).read_bytes()
+        except OSError as cause:
+            raise BadBundle(f"bundle {bundle_id[:12]} cannot be read: {cause.strerror}", "register it again: make run") from cause
+
+    def put_record(self, record: Record) -> None:
+        """Keep what is known of a bundle, replacing what was known before."""
+        write_atomically(self._path("records", record.bundle, ".json"), record_to_json(record))
+
+    def record(self, bundle_id: str) -> Record:
+        """What is known of a bundle. Raises RegistryConflict when nothing is, or what is there cannot be read."""
+        try:
+            return record_from_json(self._path("records", bundle_id, ".json").read_bytes())
+        except OSError as cause:
+            raise RegistryConflict(f"bundle {bundle_id[:12]} has no record: {cause.strerror}", "register it again: make run") from cause
+
+    def manifest(self) -> ServingManifest:
+        """The serving manifest; an empty one of serial 0 where nothing was ever published."""
+        try:
+            return manifest_from_json((self._folder / "serving.json").read_bytes())
+        except FileNotFoundError:
+            return ServingManifest()
+        except OSError as cause:
+            raise RegistryConflict(f"{self._folder / 'serving.json'} cannot be read: {cause.strerror}", "check its permissions") from cause
+
+    def publish(self, manifest: ServingManifest) -> None:
+        """Replace the serving manifest in one step. Raises RegistryConflict unless its serial follows the one that is there."""
+        with self._locked():
+            there = self.manifest().serial
+            if manifest.serial != there + 1:
+                found = f"the serving manifest has serial {there}, so {manifest.serial} cannot follow: someone else published in between"
+                raise RegistryConflict(found, "register again: it starts from what is there now")
+            write_atomically(self._folder / "serving.json", manifest_to_json(manifest))
+
+    def _path(self, kind: str, bundle_id: str, suffix: str) -> Path:
+        if not _BUNDLE_ID.fullmatch(bundle_id):
+            raise BadBundle(f'"{bundle_id[:80]}" is no bundle id', "an id is the SHA-256 of the file, 64 hexadecimal digits")
+        return self._folder / kind / f"{bundle_id}{suffix}"
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """One publisher at a time; the lock dies with its process."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with (self._folder / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+class FileReadingStore:
+    """`readings/METER-STEPs.npz` in the store's folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / "readings"
+
+    def put(self, table: MeterTable) -> None:
+        """Keep these readings as the latest of their meter at their resolution."""
+        write_atomically(self._path(table.meter.id, table.step_s), table.to_bytes())
+
+    def latest(self, meter: str, step_s: int) -> MeterTable | None:
+        """The latest readings kept, or None."""
+        path = self._path(meter, step_s)
+        return MeterTable.from_bytes(path.read_bytes()) if path.exists() else None
+
+    def _path(self, meter: str, step_s: int) -> Path:
+        if not _METER_ID.fullmatch(meter):
+            raise RegistryConflict(f'"{meter[:80]}" is no meter id', "an id has small letters, digits, dots, dashes and underscores")
+        return self._folder / f"{meter}-{step_s}s.npz"

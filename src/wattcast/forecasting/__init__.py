@@ -1,0 +1,1 @@
+"""What will be consumed? Pure: no network, no clock, no paths; "now" is always a parameter."""

@@ -1,0 +1,121 @@
+"""The forecasts that a model must beat, and the typical day: what answers when no model can."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+from wattcast.errors import NotEnoughHistory
+from wattcast.forecasting.features import Rows, build_features
+from wattcast.forecasting.spec import FeatureSpec, Recent, Seasonal
+from wattcast.meter.clock import DAY_S, HOUR_S, Instants, utc_offset_s
+from wattcast.meter.table import MeterTable, Values
+
+_WEEK = tuple(range(1, 8))
+# Each baseline takes the first of these features that is known: beyond 24 hours ahead, yesterday is not.
+_SOURCES: Mapping[str, tuple[str, ...]] = {
+    "persistence": ("power_kw[-0]",),
+    "daily_naive": ("days1", "days2"),
+    "weekly_naive": ("days7", "days14"),
+    "mean_7_days": ("mean_days1to7by1",),
+}
+TITLES: Mapping[str, str] = {
+    "persistence": "the last reading repeated",
+    "daily_naive": "the same time a day before",
+    "weekly_naive": "the same time a week before",
+    "mean_7_days": "the mean of the same time on the last 7 days",
+}
+
+
+def baseline_names() -> tuple[str, ...]:
+    """The names of all baselines."""
+    return tuple(_SOURCES)
+
+
+def baselines(table: MeterTable, origins: Rows, horizon: int, names: tuple[str, ...], leads: Rows | None = None) -> dict[str, Values]:
+    """Each baseline's forecast in kW, one value per (origin, lead) as in `build_features`, NaN where its readings are not known."""
+    needed = {source for name in names for source in _SOURCES[name]}
+    recent = (Recent("power_kw", offsets=(0,)),) if "power_kw[-0]" in needed else ()
+    days = tuple(sorted(int(name.removeprefix("days")) for name in needed if name.startswith("days")))
+    seasonal = Seasonal(days=days, means=(_WEEK,) if "mean_days1to7by1" in needed else ())
+    spec = FeatureSpec(table.step_s, horizon, table.meter.zone, recent=recent, seasonal=seasonal, calendar=())
+    features = build_features(table, origins, spec, leads)
+    columns = {name: features.matrix[:, index] for index, name in enumerate(features.names)}
+    return {name: _first_known([columns[source] for source in _SOURCES[name]]) for name in names}
+
+
+def residual_spread(
+    table: MeterTable, horizon: int, names: tuple[str, ...], levels: tuple[float, ...], most_origins: int = 20_000
+) -> dict[str, dict[str, float]]:
+    """How far actuals lay from each baseline: its name -> level -> kW to add. Over at most so many origins, evenly spread."""
+    origins = np.linspace(0, len(table), min(len(table) + 1, most_origins)).astype(np.int64)
+    rows = (origins[:, None] + np.arange(horizon)).ravel()
+    actual = np.where(rows < len(table), table.power_kw[np.minimum(rows, len(table) - 1)], np.float32(np.nan))
+    spread = {}
+    for name, forecast in baselines(table, origins, horizon, names).items():
+        residual = (actual - forecast)[np.isfinite(actual - forecast)]
+        spread[name] = {f"{level:g}": float(np.quantile(residual, level)) if residual.size else 0.0 for level in levels}
+    return spread
+
+
+def _first_known(columns: list[Values]) -> Values:
+    known = columns[0]
+    for column in columns[1:]:
+        known = np.where(np.isfinite(known), known, column)
+    return known
+
+
+_SEASONS, _KINDS_OF_DAY, _HOURS = 4, 2, 24
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The typical day: load by season, kind of day (0 weekday, 1 weekend) and local hour, divided by the meter's mean load `scale_kw`.
+
+    cells: shape (season, kind of day, hour, 1 + levels): the mean, then quantiles; where nothing was measured, those of the hour.
+    """
+
+    zone: str
+    scale_kw: float
+    levels: tuple[float, ...]
+    cells: tuple[tuple[tuple[tuple[float, ...], ...], ...], ...]
+
+    def at(self, targets: Instants) -> npt.NDArray[np.float64]:
+        """Mean and quantiles in kW at each instant, shape (targets, 1 + levels)."""
+        season, kind, hour = _cell_of(targets, self.zone)
+        return np.asarray(self.cells, dtype=np.float64)[season, kind, hour] * self.scale_kw
+
+
+def climatological_profile(table: MeterTable, levels: tuple[float, ...]) -> Profile:
+    """The profile of what the table measured. Raises NotEnoughHistory where it measured nothing."""
+    measured = np.isfinite(table.power_kw)
+    power, instants = table.power_kw[measured].astype(np.float64), table.instants()[measured]
+    if power.size == 0:
+        raise NotEnoughHistory(f"meter {table.meter.id} has no reading at all", "give a file with measured values")
+    scale = float(np.mean(np.abs(power))) or 1.0
+    season, kind, hour = _cell_of(instants, table.meter.zone)
+    cell = (season * _KINDS_OF_DAY + kind) * _HOURS + hour
+    everywhere = _summary(power, levels)
+    by_hour = [_summary(power[hour == value], levels, everywhere) for value in range(_HOURS)]
+    order = np.argsort(cell, kind="stable")
+    bounds = np.searchsorted(cell[order], np.arange(_SEASONS * _KINDS_OF_DAY * _HOURS + 1))
+    rows = [_summary(power[order[first:stop]], levels, by_hour[number % _HOURS]) for number, (first, stop) in enumerate(pairwise(bounds))]
+    cells = np.round(np.array(rows) / scale, 5).reshape(_SEASONS, _KINDS_OF_DAY, _HOURS, 1 + len(levels))
+    return Profile(table.meter.zone, scale, levels, tuple(tuple(tuple(map(tuple, day)) for day in kinds) for kinds in cells.tolist()))
+
+
+def _summary(power: npt.NDArray[np.float64], levels: tuple[float, ...], otherwise: list[float] | None = None) -> list[float]:
+    if power.size == 0 and otherwise is not None:
+        return otherwise
+    return [float(power.mean()), *(float(value) for value in np.quantile(power, levels))]
+
+
+def _cell_of(instants: Instants, zone: str) -> tuple[Instants, Instants, Instants]:
+    """Season (0 = December to February), kind of day and hour of the local time of each instant."""
+    day, second = np.divmod(instants + utc_offset_s(zone, instants), DAY_S)
+    month = (day.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)) % 12
+    return ((month + 1) % 12) // 3, ((day + 3) % 7 >= 5).astype(np.int64), second // HOUR_S

@@ -1,0 +1,196 @@
+"""The bundle: one model file. It is data, never code: a zip of a manifest, ONNX heads, and the same heads in their library's own format.
+
+Written deterministically (same inputs, same bytes) and named by the SHA-256 of its bytes; opened only when every hash holds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import TypeAdapter, ValidationError
+
+from wattcast.errors import BadBundle
+from wattcast.forecasting.features import Features, build_features
+from wattcast.forecasting.heads import Heads
+from wattcast.forecasting.intervals import Calibration
+from wattcast.forecasting.metrics import Score
+from wattcast.forecasting.spec import FeatureSpec
+from wattcast.meter.table import Meter, MeterTable
+
+Array = npt.NDArray[np.float32]
+
+FORMAT = 1
+SUFFIX = ".wattcast"
+_MANIFEST, _GOLDEN = "manifest.json", "golden.npz"
+_LARGEST_BYTES = 512 * 1024 * 1024
+_AGAIN = "run the pipeline again (make run), or answer from another bundle"
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """One model of a bundle: its features, its calibration, how it did inside the training span, and the files of its native heads."""
+
+    name: str
+    least_readings: int
+    spec: FeatureSpec
+    calibration: Calibration
+    validation: Score
+    native: tuple[str, ...]
+
+    @property
+    def graph(self) -> str:
+        """The member of the zip that holds the model's ONNX heads."""
+        return f"{self.name}/heads.onnx"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a bundle says of itself. Times are UTC epoch seconds; `files` maps every other member of the zip to its SHA-256."""
+
+    format: int
+    task: str
+    family: str
+    meter: Meter
+    step_s: int
+    horizon: int
+    levels: tuple[float, ...]
+    models: tuple[ModelFacts, ...]
+    baselines: tuple[str, ...]
+    train_start_s: int
+    train_end_s: int
+    train_rows: int
+    largest_kw: float
+    data_sha256: str
+    params: Mapping[str, Any]
+    versions: Mapping[str, str]
+    files: Mapping[str, str]
+
+
+_ADAPTER = TypeAdapter(Manifest)
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """One model of an opened bundle, ready to answer."""
+
+    facts: ModelFacts
+    heads: Heads
+
+    def predict(self, features: Features) -> tuple[Array, Array]:
+        """Mean (rows,) and calibrated quantiles (rows, levels) in kW for rows built with this model's spec; NaN without a base."""
+        outputs = self.heads(features.matrix)
+        base = features.base_kw[:, None]
+        return outputs[:, 0] + features.base_kw, self.facts.calibration.apply(outputs[:, 1:]) + base
+
+    def can_answer(self, table: MeterTable, row: int) -> bool:
+        """Whether enough was measured before `row`, the last reading included where the heads count from it."""
+        power = table.power_kw[max(row - self.facts.spec.history_steps, 0) : row]
+        measured = np.isfinite(power)
+        return bool(measured.sum() >= self.facts.least_readings and (self.facts.spec.target == "level" or measured[-1]))
+
+    def forecast(self, table: MeterTable, row: int) -> tuple[Array, Array]:
+        """Mean (horizon,) and quantiles (horizon, levels) in kW from the origin at the start of `row` of the table."""
+        spec = self.facts.spec
+        first = max(row - spec.history_steps, 0)
+        return self.predict(build_features(table.rows(first, row), np.array([row - first]), spec))
+
+
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """An opened bundle. Its heads are loaded when first asked for."""
+
+    id: str
+    manifest: Manifest
+    members: Mapping[str, bytes]
+    threads: int = 1
+
+    @cached_property
+    def models(self) -> tuple[Model, ...]:
+        """The models, richest first. Raises BadBundle when a graph is refused."""
+        return tuple(self._model(facts) for facts in self.manifest.models)
+
+    def _model(self, facts: ModelFacts) -> Model:
+        heads = Heads(self.members[facts.graph], threads=self.threads)
+        if heads.features != len(facts.spec.names):
+            raise BadBundle(f"model {facts.name} takes {heads.features} features, its spec makes {len(facts.spec.names)}", _AGAIN)
+        return Model(facts, heads)
+
+    @property
+    def golden(self) -> MeterTable:
+        """Readings kept for replay: the forecasts from their end are written in the registry's record."""
+        return MeterTable.from_bytes(self.members[_GOLDEN])
+
+    def golden_forecasts(self) -> dict[str, list[list[float]]]:
+        """For every model its forecast from the end of the golden readings: per lead the mean, then the quantiles, kW."""
+        table = self.golden
+        forecasts = {model.facts.name: model.forecast(table, len(table)) for model in self.models}
+        return {name: np.column_stack(parts).astype(float).round(6).tolist() for name, parts in forecasts.items()}
+
+    def replay(self, expected: Mapping[str, list[list[float]]], tolerance_kw: float = 1e-4) -> None:
+        """Raise BadBundle unless the golden forecasts are those of the record."""
+        got = self.golden_forecasts()
+        for name in got.keys() | expected.keys():
+            ours, theirs = np.array(got.get(name, [])), np.array(expected.get(name, []))
+            if ours.shape != theirs.shape or not np.allclose(ours, theirs, rtol=0, atol=tolerance_kw):
+                raise BadBundle(f"bundle {self.id[:12]} does not forecast what its record says (model {name})", _AGAIN)
+
+
+def pack(manifest: Manifest, members: Mapping[str, bytes], golden: MeterTable) -> bytes:
+    """The bytes of a bundle. members: name -> bytes, without the manifest; `manifest.files` is filled in here."""
+    everything = {**members, _GOLDEN: golden.to_bytes()}
+    facts = asdict(manifest) | {"files": {name: _sha256(data) for name, data in sorted(everything.items())}}
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
+        for name, data in [(_MANIFEST, json.dumps(facts, indent=1, sort_keys=True).encode()), *sorted(everything.items())]:
+            # A fixed date and no trace of the machine: the same inputs give the same bytes.
+            entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+            entry.compress_type, entry.create_system = zipfile.ZIP_DEFLATED, 3
+            archive.writestr(entry, data)
+    return buffer.getvalue()
+
+
+def open_bundle(data: bytes, *, expected_id: str = "", threads: int = 1, native: bool = False) -> Bundle:
+    """The bundle in these bytes. native: read the learners' own files too, which answering does not need.
+
+    Raises BadBundle when the bytes are not the bundle called `expected_id`, are torn or altered, or have a format we do not read.
+    """
+    identity = _sha256(data)
+    if expected_id and identity != expected_id:
+        raise BadBundle(f"the file is not bundle {expected_id[:12]}: its SHA-256 is {identity[:12]}, so it was altered or torn", _AGAIN)
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > _LARGEST_BYTES:
+                raise BadBundle("the file unpacks to more than 512 MB", _AGAIN)
+            facts = json.loads(archive.read(_MANIFEST))
+            _refuse_foreign_format(facts)
+            manifest = _ADAPTER.validate_python(facts)
+            names = set(archive.namelist()) - {_MANIFEST}
+            if names != set(manifest.files):
+                raise BadBundle("the file holds other members than its manifest names", _AGAIN)
+            left_out = set() if native else {name for model in manifest.models for name in model.native}
+            members = {name: archive.read(name) for name in names - left_out}
+    except (zipfile.BadZipFile, KeyError, EOFError, ValidationError, ValueError, NotImplementedError) as cause:
+        raise BadBundle(f"the file is not a whole {SUFFIX} bundle ({str(cause).splitlines()[0]})", _AGAIN) from cause
+    for name, content in members.items():
+        if _sha256(content) != manifest.files[name]:
+            raise BadBundle(f"member {name} was altered: its SHA-256 is not the manifest's", _AGAIN)
+    return Bundle(identity, manifest, members, threads)
+
+
+def _refuse_foreign_format(facts: Any) -> None:
+    number = facts.get("format") if isinstance(facts, dict) else None
+    if number != FORMAT:
+        raise BadBundle(f"the file has format {number!r}, this version reads format {FORMAT}", "use the version of wattcast that wrote it")
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,70 @@
+"""The families of models: one file each, one line here. A family learns a mean head and one head per quantile level.
+
+Importing this loads no learner: each family imports its library when it fits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from wattcast.forecasting.trees import TreeEnsemble
+
+Matrix = npt.NDArray[np.float32]
+Progress = Callable[[float], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """A fitted family: one output per head in `trees`, the mean first, then the levels in order.
+
+    native: the same heads in the library's own format, file name -> bytes. predict_native: the heads from the library itself,
+    shape (rows, heads), to check `trees` against. library: its name and version.
+    """
+
+    trees: TreeEnsemble
+    native: Mapping[str, bytes]
+    library: tuple[str, str]
+    predict_native: Callable[[Matrix], Matrix]
+
+
+class Family(Protocol):
+    """One kind of model. key: its name in params.yaml and commands; title: its name on the page; file_stem: its name in metrics/."""
+
+    key: str
+    title: str
+    file_stem: str
+
+    def fit(
+        self,
+        matrix: Matrix,
+        targets: Matrix,
+        levels: tuple[float, ...],
+        settings: Mapping[str, Any],
+        *,
+        threads: int,
+        seed: int,
+        progress: Progress,
+    ) -> Fitted:
+        """Fit every head on rows without NaN targets. Deterministic for the same inputs, threads and library."""
+        ...
+
+
+def _families() -> dict[str, Family]:
+    from wattcast.forecasting.families import lgbm, rf, xgb  # noqa: PLC0415 (they import this module)
+
+    return {family.key: family for family in (xgb.XGBoost(), rf.RandomForest(), lgbm.LightGBM())}
+
+
+def family_of(key: str) -> Family:
+    """The family called `key`. Raises KeyError: callers check against `family_keys` first."""
+    return _families()[key]
+
+
+def family_keys() -> tuple[str, ...]:
+    """The keys of all families, in the order in which they are offered."""
+    return tuple(_families())

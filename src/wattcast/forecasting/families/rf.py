@@ -1,0 +1,116 @@
+"""Random forest: grown by XGBoost's histogram learner, which takes an eighth of scikit-learn's time at the same error and accepts NaN.
+
+One forest answers for every head. Its splits come from the squared error; each leaf keeps the mean of its training targets and, in the
+manner of quantile regression forests (Meinshausen 2006), their quantiles, which are averaged over the trees.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from wattcast.forecasting.families import Fitted, Matrix, Progress
+from wattcast.forecasting.trees import TreeEnsemble, from_xgboost
+
+Leaves = npt.NDArray[np.int64]
+
+
+class RandomForest:
+    """Bagged deep trees; quantiles from the leaves."""
+
+    key = "rf"
+    title = "Random Forest Regressor"
+    file_stem = "RandomForestRegressor"
+
+    def fit(
+        self,
+        matrix: Matrix,
+        targets: Matrix,
+        levels: tuple[float, ...],
+        settings: Mapping[str, Any],
+        *,
+        threads: int,
+        seed: int,
+        progress: Progress,
+    ) -> Fitted:
+        """Grow `trees` trees, all other settings as XGBoost names them, and read every head off their leaves."""
+        import xgboost  # noqa: PLC0415 (lazy: serving must not load it)
+
+        grown = {name: value for name, value in settings.items() if name != "trees"}
+        grown |= {"num_parallel_tree": int(settings["trees"]), "eta": 1.0, "objective": "reg:squarederror"}
+        grown |= {"tree_method": "hist", "nthread": threads, "seed": seed, "verbosity": 0}
+        forest = xgboost.train(
+            grown, xgboost.QuantileDMatrix(matrix, targets, nthread=threads, max_bin=int(settings.get("max_bin", 256))), 1
+        )
+        progress(0.7)
+        model = json.loads(bytes(forest.save_raw("json")))
+        reached = forest.predict(xgboost.DMatrix(matrix, nthread=threads), pred_leaf=True).astype(np.int64)
+        mean = from_xgboost(model)
+        quantiles = _leaf_quantiles(mean, reached.reshape(len(matrix), -1), targets, levels)
+        progress(0.9)
+        boosters = {"mean": forest} | {f"quantile_{level:g}": _with_leaves(model, mean, values) for level, values in quantiles.items()}
+        progress(1.0)
+
+        def predict_native(rows: Matrix) -> Matrix:
+            return np.stack([booster.inplace_predict(rows) for booster in boosters.values()], axis=1).astype(np.float32)
+
+        native = {f"{name}.ubj": bytes(booster.save_raw("ubj")) for name, booster in boosters.items()}
+        return Fitted(_with_outputs(mean, list(quantiles.values())), native, ("xgboost", xgboost.__version__), predict_native)
+
+
+def _leaf_quantiles(
+    forest: TreeEnsemble, reached: Leaves, targets: Matrix, levels: tuple[float, ...]
+) -> dict[float, npt.NDArray[np.float32]]:
+    """For each level the value of every leaf, in the order of the forest's leaves: the quantile of its targets over the number of trees.
+
+    reached: the leaf of each training row in each tree, shape (rows, trees). Every leaf holds at least one training row.
+    """
+    trees = reached.shape[1]
+    values = {level: np.zeros(len(forest.leaf_tree), dtype=np.float32) for level in levels}
+    for tree in range(trees):
+        order = np.lexsort((targets, reached[:, tree]))
+        sorted_targets = targets[order]
+        leaves, starts, counts = np.unique(reached[order, tree], return_index=True, return_counts=True)
+        own = np.flatnonzero(forest.leaf_tree == tree)
+        slots = own[np.searchsorted(forest.leaf_node[own], leaves)]
+        for level in levels:
+            rank = level * (counts - 1)
+            below, part = np.floor(rank).astype(np.int64), rank % 1
+            above = np.minimum(below + 1, counts - 1)
+            values[level][slots] = (sorted_targets[starts + below] * (1 - part) + sorted_targets[starts + above] * part) / trees
+    return values
+
+
+def _with_outputs(mean: TreeEnsemble, quantiles: list[npt.NDArray[np.float32]]) -> TreeEnsemble:
+    """The forest with further outputs on the same leaves: one walk through the trees answers for every head."""
+    heads = 1 + len(quantiles)
+    return replace(
+        mean,
+        base=np.concatenate([mean.base, np.zeros(len(quantiles), dtype=np.float32)]),
+        leaf_tree=np.tile(mean.leaf_tree, heads),
+        leaf_node=np.tile(mean.leaf_node, heads),
+        leaf_output=np.repeat(np.arange(heads), len(mean.leaf_tree)),
+        leaf_value=np.concatenate([mean.leaf_value, *quantiles]),
+    )
+
+
+def _with_leaves(model: dict[str, Any], forest: TreeEnsemble, values: npt.NDArray[np.float32]) -> Any:
+    """A booster with the same trees and these leaf values, so that the library itself can answer for the head."""
+    import xgboost  # noqa: PLC0415 (lazy: serving must not load it)
+
+    changed = copy.deepcopy(model)
+    changed["learner"]["learner_model_param"]["base_score"] = "[0E0]"
+    for number, tree in enumerate(changed["learner"]["gradient_booster"]["model"]["trees"]):
+        conditions = np.asarray(tree["split_conditions"], dtype=np.float32)
+        own = forest.leaf_tree == number
+        conditions[forest.leaf_node[own]] = values[own]
+        tree["split_conditions"] = conditions.tolist()
+    booster = xgboost.Booster()
+    booster.load_model(bytearray(json.dumps(changed).encode()))
+    return booster

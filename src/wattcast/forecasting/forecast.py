@@ -1,0 +1,80 @@
+"""What a forecast is: the value that every room hands on, with what stands behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from wattcast.meter.clock import zone_of
+
+Tier = Literal["champion", "family", "previous", "baseline", "profile"]
+
+# What each tier is, in the words of the page.
+TIERS: Mapping[Tier, str] = {
+    "champion": "the champion",
+    "family": "the family asked for",
+    "previous": "the previous champion",
+    "baseline": "a baseline from the readings given",
+    "profile": "the typical day of this meter",
+}
+
+
+@dataclass(frozen=True)
+class Step:
+    """One interval of a forecast: mean power in kW over [start_s, start_s + resolution), and quantiles by level."""
+
+    start_s: int
+    mean: float
+    quantiles: Mapping[float, float]
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """A forecast and where it came from: which tier answered, why not a higher one (`reason`, empty for the best), which model.
+
+    origin_s: the moment it was made from; data_age_s: how long before the origin the last reading ended (None: no reading at all).
+    model: family title or the baseline's name; version: the bundle's id, empty where no bundle answered.
+    """
+
+    meter: str
+    zone: str
+    task: str
+    origin_s: int
+    step_s: int
+    steps: tuple[Step, ...]
+    tier: Tier
+    reason: str
+    model: str
+    version: str
+    data_age_s: int | None
+
+    def to_json(self) -> dict[str, Any]:
+        """The forecast as people and programs read it: ISO 8601 times in the meter's zone, kW, quantiles keyed "0.1"."""
+        return {
+            "meter": self.meter,
+            "task": self.task,
+            "origin": iso(self.origin_s, self.zone),
+            "resolution_s": self.step_s,
+            "unit": "kW",
+            "zone": self.zone,
+            "steps": [
+                {
+                    "start": iso(step.start_s, self.zone),
+                    "mean": round(step.mean, 6),
+                    "quantiles": {f"{level:g}": round(value, 6) for level, value in step.quantiles.items()},
+                }
+                for step in self.steps
+            ],
+            "tier": self.tier,
+            "reason": self.reason,
+            "model": self.model,
+            "version": self.version,
+            "data_age_s": self.data_age_s,
+        }
+
+
+def iso(instant_s: int, zone: str) -> str:
+    """The instant as ISO 8601 in the zone, with its offset."""
+    return datetime.fromtimestamp(instant_s, UTC).astimezone(zone_of(zone)).isoformat()

@@ -1,0 +1,85 @@
+"""The heads of a model as they serve: one ONNX graph of trees, checked before ONNX Runtime sees it. Numpy and onnxruntime only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+
+from wattcast.errors import BadBundle
+
+Matrix = npt.NDArray[np.float32]
+
+_HINT = "train it again: a model file of ours holds one tree ensemble and nothing else"
+# Field numbers of onnx.proto3: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3
+_MODEL_GRAPH, _MODEL_FUNCTIONS, _GRAPH_NODE, _NODE_OP_TYPE, _NODE_DOMAIN = 7, 25, 1, 4, 7
+_GRAPH_INITIALIZERS = (5, 15)
+
+
+class Heads:
+    """A graph ready to answer. Raises BadBundle when the bytes are no graph of ours."""
+
+    def __init__(self, graph: bytes, *, threads: int = 1) -> None:
+        _refuse_foreign(graph)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = threads
+        options.log_severity_level = 4
+        try:
+            self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        except Exception as cause:  # ONNX Runtime has no common base class for what it raises
+            raise BadBundle(f"ONNX Runtime refuses the graph ({str(cause).splitlines()[0][:200]})", _HINT) from cause
+        self.features: int = self._session.get_inputs()[0].shape[1]
+
+    def __call__(self, matrix: Matrix) -> Matrix:
+        """The heads of each row, shape (rows, heads). matrix: float32, shape (rows, features), NaN = not known."""
+        return np.asarray(self._session.run(None, {"features": matrix})[0], dtype=np.float32)
+
+
+def _refuse_foreign(graph: bytes) -> None:
+    """Raise BadBundle unless the graph is standard tree operators alone, with no function, no tensor and so no external data."""
+    try:
+        model = list(_fields(graph))
+        graphs = [value for number, value in model if number == _MODEL_GRAPH]
+        inside = [field for value in graphs for field in _fields(value)]
+        nodes = [dict(_fields(value)) for number, value in inside if number == _GRAPH_NODE]
+        operators = {(node.get(_NODE_DOMAIN, b"").decode(), node.get(_NODE_OP_TYPE, b"").decode()) for node in nodes}
+    except (IndexError, ValueError) as cause:
+        raise BadBundle("the heads are not an ONNX graph", _HINT) from cause
+    if operators != {("ai.onnx.ml", "TreeEnsembleRegressor")} or len(nodes) != 1:
+        raise BadBundle(f"the graph holds operators that no model file of ours has: {sorted(operators)}", _HINT)
+    if any(number in _GRAPH_INITIALIZERS for number, _ in inside) or any(number == _MODEL_FUNCTIONS for number, _ in model):
+        raise BadBundle("the graph holds tensors or functions beside its trees (external data could hide there)", _HINT)
+
+
+def _fields(message: bytes) -> Iterator[tuple[int, bytes]]:
+    """The fields of one protobuf message, not descended into: number and bytes (empty for numbers, which no check here needs)."""
+    at = 0
+    while at < len(message):
+        key, at = _varint(message, at)
+        number, kind = key >> 3, key & 7
+        if kind == 2:
+            size, at = _varint(message, at)
+            if at + size > len(message):
+                raise ValueError("a field reaches past its message")
+            yield number, message[at : at + size]
+            at += size
+        else:
+            at = _varint(message, at)[1] if kind == 0 else at + {1: 8, 5: 4}.get(kind, len(message) + 1)
+            if at > len(message):
+                raise ValueError("a field reaches past its message")
+            yield number, b""
+
+
+def _varint(message: bytes, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = message[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at
+        shift += 7
+        if shift > 63:
+            raise ValueError("a number is longer than ten bytes")

@@ -1,0 +1,116 @@
+"""Errors of forecasts, as numbers with their baselines beside them. Every score of the project comes from here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from wattcast.errors import NothingToScore
+
+Array = npt.NDArray[np.float32]
+Level = float
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """Forecasts beside what came: rows whose actual, forecast and baselines are all there.
+
+    actual, mean: kW, shape (rows,); quantiles: shape (rows, levels); baselines: name -> kW; target_s: UTC epoch seconds; lead: steps.
+    """
+
+    levels: tuple[Level, ...]
+    actual: Array
+    mean: Array
+    quantiles: Array
+    baselines: Mapping[str, Array]
+    target_s: npt.NDArray[np.int64]
+    lead: npt.NDArray[np.int64]
+
+    @property
+    def median(self) -> Array:
+        """The P50 forecast, on which MAE is judged."""
+        return self.quantiles[:, self.levels.index(0.5)]
+
+
+@dataclass(frozen=True)
+class Score:
+    """The errors of one forecaster on `n` rows. mae of the median, rmse and r2 of the mean, both kW; skill against the best baseline.
+
+    coverage: share of actuals inside the outermost interval, whose nominal share is `nominal`. baselines: name -> {"mae", "rmse"}.
+    """
+
+    n: int
+    mae: float
+    rmse: float
+    r2: float
+    pinball: float
+    coverage: float
+    nominal: float
+    baselines: Mapping[str, Mapping[str, float]]
+    skill: Mapping[str, float]
+
+    def losing_to(self) -> list[str]:
+        """The baselines that do at least as well in MAE or RMSE, as sentences: empty for a family that may serve."""
+        return [
+            f"{name} has {measure.upper()} {errors[measure]:.4f} kW, the family {getattr(self, measure):.4f}"
+            for name, errors in self.baselines.items()
+            for measure in ("mae", "rmse")
+            if not getattr(self, measure) < errors[measure]
+        ]
+
+
+def score(rows: Scored) -> Score:
+    """All errors of these rows, each beside its baselines on the same rows. Raises NothingToScore where there is no row."""
+    if len(rows.actual) == 0:
+        raise NothingToScore(
+            "no target with a forecast and all its baselines is left to score", "give a longer file, or one with fewer gaps"
+        )
+    baselines = {name: {"mae": mae(rows.actual, values), "rmse": rmse(rows.actual, values)} for name, values in rows.baselines.items()}
+    errors = {"mae": mae(rows.actual, rows.median), "rmse": rmse(rows.actual, rows.mean)}
+    best = {measure: min((errors[measure] for errors in baselines.values()), default=float("nan")) for measure in errors}
+    return Score(
+        n=len(rows.actual),
+        mae=errors["mae"],
+        rmse=errors["rmse"],
+        r2=r2(rows.actual, rows.mean),
+        pinball=float(np.mean([pinball(rows.actual, rows.quantiles[:, column], level) for column, level in enumerate(rows.levels)])),
+        coverage=coverage(rows.actual, rows.quantiles[:, 0], rows.quantiles[:, -1]),
+        nominal=rows.levels[-1] - rows.levels[0],
+        baselines=baselines,
+        skill={measure: skill(errors[measure], best[measure]) for measure in errors},
+    )
+
+
+def mae(actual: Array, predicted: Array) -> float:
+    """Mean absolute error, kW."""
+    return float(np.mean(np.abs(actual - predicted), dtype=np.float64))
+
+
+def rmse(actual: Array, predicted: Array) -> float:
+    """Root of the mean squared error, kW."""
+    return float(np.sqrt(np.mean((actual - predicted) ** 2, dtype=np.float64)))
+
+
+def r2(actual: Array, predicted: Array) -> float:
+    """Coefficient of determination: 1 is perfect, 0 is no better than the mean of `actual`; NaN where `actual` never varies."""
+    spread = float(np.sum((actual - actual.mean(dtype=np.float64)) ** 2, dtype=np.float64))
+    return 1.0 - float(np.sum((actual - predicted) ** 2, dtype=np.float64)) / spread if spread > 0 else float("nan")
+
+
+def pinball(actual: Array, quantile: Array, level: Level) -> float:
+    """Pinball loss of one quantile forecast, kW: half the absolute error at level 0.5."""
+    miss = actual - quantile
+    return float(np.mean(np.maximum(level * miss, (level - 1) * miss), dtype=np.float64))
+
+
+def coverage(actual: Array, low: Array, high: Array) -> float:
+    """Share of actuals inside [low, high], 0 to 1."""
+    return float(np.mean((actual >= low) & (actual <= high)))
+
+
+def skill(error: float, baseline: float) -> float:
+    """Skill score 1 - error / baseline: positive is better than the baseline; NaN where the baseline is exact or absent."""
+    return 1.0 - error / baseline if baseline > 0 else float("nan")

@@ -1,0 +1,157 @@
+"""What is known of each bundle (records), and which bundles answer (the serving manifest), as values with no place of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from pydantic import TypeAdapter, ValidationError
+
+from wattcast.errors import RegistryConflict
+from wattcast.forecasting.baselines import Profile
+from wattcast.forecasting.metrics import Score
+from wattcast.forecasting.tasks import Task
+from wattcast.meter.quality import QualityReport
+from wattcast.meter.table import Meter
+
+
+@dataclass(frozen=True)
+class Record:
+    """What the registry knows of one bundle. Written by `register`, never by the bundle itself.
+
+    tests: model name -> its score on the last part of the file, which no choice has seen. golden: what `Bundle.golden_forecasts` must give.
+    baseline_spread: baseline -> quantile levels' distance in kW from it, measured on the same rows.
+    """
+
+    bundle: str
+    task: str
+    family: str
+    meter: str
+    tests: Mapping[str, Score]
+    validation: Mapping[str, Score]
+    veto: tuple[str, ...]
+    golden: Mapping[str, list[list[float]]]
+    baseline_spread: Mapping[str, Mapping[str, float]]
+    profile: Profile
+    quality: QualityReport
+    trained_at: str
+    trained_by: str
+    revision: str
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Who answers for one (task, meter): every family's bundle, the champion among them, and the champion before it.
+
+    step_s, horizon, levels, baselines: the shape of the task, for the tiers that need no bundle. vetoed: family -> why it is not among
+    them. skipped: why the task was not trained for this meter, empty where it was. Without a champion a baseline answers.
+    """
+
+    task: str
+    meter: str
+    step_s: int
+    horizon: int
+    levels: tuple[float, ...]
+    baselines: tuple[str, ...]
+    families: Mapping[str, str] = field(default_factory=dict)
+    champion: str = ""
+    previous: str = ""
+    vetoed: Mapping[str, str] = field(default_factory=dict)
+    skipped: str = ""
+    standby: str = ""
+
+    @property
+    def champion_family(self) -> str:
+        """The family of the champion, or an empty string where there is none."""
+        return next((family for family, bundle in self.families.items() if bundle == self.champion), "")
+
+    def bundles(self) -> list[str]:
+        """Every bundle that may answer, each once."""
+        return list(dict.fromkeys(bundle for bundle in (self.champion, *self.families.values(), self.previous) if bundle))
+
+
+@dataclass(frozen=True)
+class ServingManifest:
+    """Which bundles servers answer from: one slot per (task, meter), keyed "task/meter". serial: grows by one with every change."""
+
+    serial: int = 0
+    latest_meter: str = ""
+    meters: Mapping[str, Meter] = field(default_factory=dict)
+    slots: Mapping[str, Slot] = field(default_factory=dict)
+
+    def slot(self, task: str, meter: str) -> Slot | None:
+        """Who answers for this task and meter, or None."""
+        return self.slots.get(f"{task}/{meter}")
+
+    def with_slots(self, meter: Meter, slots: list[Slot]) -> ServingManifest:
+        """The next manifest: the meter's slots replaced by these, each remembering the champion it takes over from."""
+        kept = {key: slot for key, slot in self.slots.items() if slot.meter != meter.id}
+        for slot in slots:
+            before = self.slot(slot.task, slot.meter)
+            previous = "" if before is None else before.previous if before.champion == slot.champion else before.champion
+            kept[f"{slot.task}/{slot.meter}"] = replace(slot, previous=previous)
+        return ServingManifest(self.serial + 1, meter.id, {**self.meters, meter.id: meter}, kept)
+
+
+def slot_of(name: str, task: Task, meter: str, levels: tuple[float, ...], records: list[Record], skipped: str) -> Slot:
+    """The slot of a task: its champion, the families that may answer, and those that may not, each with its reason."""
+    own = [record for record in records if record.task == name]
+    champion = choose_champion(own)
+    return Slot(
+        task=name,
+        meter=meter,
+        step_s=task.resolution_s,
+        horizon=task.horizon,
+        levels=levels,
+        baselines=task.baselines,
+        families={record.family: record.bundle for record in own if not record.veto},
+        champion=champion.bundle if champion else "",
+        vetoed={record.family: "it lost to a baseline on the test: " + "; ".join(record.veto) for record in own if record.veto},
+        skipped=skipped,
+        standby=own[0].bundle if own else "",
+    )
+
+
+def choose_champion(records: list[Record]) -> Record | None:
+    """The record to serve: best in the walk-forward validation inside the training span, among those the test span does not veto.
+
+    The measure is the mean of MAE and RMSE, each divided by the best baseline's on the same rows, over the bundle's richest model.
+    None where every family lost to a baseline: then the baseline answers.
+    """
+    allowed = [record for record in records if not record.veto]
+    return min(allowed, key=_relative_error, default=None)
+
+
+def _relative_error(record: Record) -> float:
+    richest = next(iter(record.validation.values()))
+    return 2.0 - sum(richest.skill.values())
+
+
+_RECORD, _MANIFEST = TypeAdapter(Record), TypeAdapter(ServingManifest)
+
+
+def record_to_json(record: Record) -> bytes:
+    """The record as JSON bytes."""
+    return _RECORD.dump_json(record, indent=1)
+
+
+def record_from_json(data: bytes) -> Record:
+    """The record in these bytes. Raises RegistryConflict when they are no record."""
+    try:
+        return _RECORD.validate_json(data)
+    except ValidationError as cause:
+        raise RegistryConflict(f"a record cannot be read ({cause.error_count()} faults)", "register the model again: make run") from cause
+
+
+def manifest_to_json(manifest: ServingManifest) -> bytes:
+    """The serving manifest as JSON bytes."""
+    return _MANIFEST.dump_json(manifest, indent=1)
+
+
+def manifest_from_json(data: bytes) -> ServingManifest:
+    """The serving manifest in these bytes. Raises RegistryConflict when they are none."""
+    try:
+        return _MANIFEST.validate_json(data)
+    except ValidationError as cause:
+        hint = "restore it from the store's copy, or register the models again: make run"
+        raise RegistryConflict(f"the serving manifest cannot be read ({cause.error_count()} faults)", hint) from cause

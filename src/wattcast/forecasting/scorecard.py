@@ -1,0 +1,86 @@
+"""The scorecard: every family's errors beside the baselines it must beat, as JSON for programs and as a table for people."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from wattcast.forecasting.baselines import TITLES
+from wattcast.forecasting.families import family_of
+from wattcast.forecasting.metrics import Score
+
+
+@dataclass(frozen=True)
+class ScoreRow:
+    """The score of one model of one bundle on the test span."""
+
+    task: str
+    family: str
+    model: str
+    bundle: str
+    score: Score
+
+
+@dataclass(frozen=True)
+class Scorecard:
+    """rows: the richest model of every (task, family). fallback_rows: the models that answer with fewer readings. skipped: task -> why."""
+
+    meter: str
+    simulated: bool
+    rows: tuple[ScoreRow, ...]
+    fallback_rows: tuple[ScoreRow, ...]
+    skipped: dict[str, str]
+
+    def to_json(self) -> str:
+        """JSON with flat rows: task, family, model, bundle, and the fields of the score."""
+        facts = {"meter": self.meter, "simulated": self.simulated, "skipped": self.skipped}
+        return json.dumps(facts | {name: [_flat(row) for row in getattr(self, name)] for name in ("rows", "fallback_rows")}, indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> Scorecard:
+        """The scorecard that `to_json` wrote."""
+        facts = json.loads(text)
+        rows, fallback_rows = (tuple(_row(row) for row in facts[name]) for name in ("rows", "fallback_rows"))
+        return cls(facts["meter"], facts["simulated"], rows, fallback_rows, facts["skipped"])
+
+    def to_markdown(self) -> str:
+        """A table for each task: families above, the baselines on the same rows below them."""
+        title = f"# Scorecard of meter {self.meter}" + (" (SIMULATED)" if self.simulated else "")
+        lines = [
+            title,
+            "",
+            "The last part of the file, which no choice has seen. MAE of the median forecast, RMSE of the mean forecast, kW.",
+        ]
+        groups: dict[tuple[str, str], list[ScoreRow]] = {}
+        for row in (*self.rows, *self.fallback_rows):
+            groups.setdefault((row.task, row.model), []).append(row)
+        for (task, model), rows in groups.items():
+            lines += ["", f"## {_words(task)}, from {_words(model)}", "", *_table(rows)]
+        lines += ["", *(f"{_words(task)} was skipped: {why}." for task, why in self.skipped.items())] if self.skipped else []
+        return "\n".join(lines) + "\n"
+
+
+def _table(rows: list[ScoreRow]) -> list[str]:
+    score = rows[0].score
+    lines = [f"| {score.n:,} rows | MAE | RMSE | R2 | {score.nominal:.0%} interval holds | skill MAE / RMSE |", "|---|---|---|---|---|---|"]
+    for row in rows:
+        s = row.score
+        skill = f"{s.skill['mae']:+.1%} / {s.skill['rmse']:+.1%}"
+        lines.append(f"| {family_of(row.family).title} | {s.mae:.4f} | {s.rmse:.4f} | {s.r2:.4f} | {s.coverage:.1%} | {skill} |")
+    for name, errors in score.baselines.items():
+        lines.append(f"| *{TITLES[name]}* | {errors['mae']:.4f} | {errors['rmse']:.4f} | | | |")
+    return lines
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _flat(row: ScoreRow) -> dict[str, Any]:
+    return {"task": row.task, "family": row.family, "model": row.model, "bundle": row.bundle, **asdict(row.score)}
+
+
+def _row(flat: dict[str, Any]) -> ScoreRow:
+    own = {name: flat.pop(name) for name in ("task", "family", "model", "bundle")}
+    return ScoreRow(**own, score=Score(**flat))

@@ -1,0 +1,70 @@
+"""A forecast task: the resolution, horizon and features of one kind of forecast, as params.yaml states them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from wattcast.forecasting.features import available_columns
+from wattcast.forecasting.spec import CALENDAR, FeatureSpec, Recent, Seasonal
+from wattcast.meter.table import MeterTable
+
+
+@dataclass(frozen=True)
+class ModelPlan:
+    """One model of a bundle: what it looks at, and how many readings before the origin must have been measured for it to answer."""
+
+    name: str
+    least_readings: int
+    recent: tuple[Recent, ...] = ()
+    seasonal: Seasonal = field(default_factory=Seasonal)
+    calendar: tuple[str, ...] = CALENDAR
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much training may cost: rows of features at most, blocks of the walk-forward validation, and rows that its fits learn from."""
+
+    max_rows: int
+    validation_blocks: int
+    validation_max_rows: int
+
+
+@dataclass(frozen=True)
+class Task:
+    """One kind of forecast. models: richest first. baselines: all of them must be beaten; the first known one answers where no model can.
+
+    target: what the heads learn. leads_per_origin: how many random leads of each origin are trained on (0: all). embargo_steps: what is
+    left out between training targets and whatever is scored. validation_share: of the training span, for each block of the validation.
+    """
+
+    resolution_s: int
+    horizon: int
+    target: Literal["level", "change"]
+    models: tuple[ModelPlan, ...]
+    baselines: tuple[str, ...]
+    embargo_steps: int
+    efforts: Mapping[str, Effort]
+    leads_per_origin: int = 0
+    event_memory: int = 720
+    validation_share: float = 0.1
+
+    def spec(self, plan: ModelPlan, table: MeterTable, holidays: tuple[int, ...]) -> FeatureSpec:
+        """The feature spec of one model for the meter of `table`: columns that the meter does not measure are left out."""
+        columns = available_columns(set(table.columns()))
+        return FeatureSpec(
+            step_s=self.resolution_s,
+            horizon=self.horizon,
+            zone=table.meter.zone,
+            recent=tuple(part for part in plan.recent if part.column in columns),
+            seasonal=plan.seasonal,
+            calendar=plan.calendar,
+            holidays=holidays,
+            target=self.target,
+            event_memory=self.event_memory,
+        )
+
+    def can_serve(self, native_step_s: int) -> bool:
+        """Whether readings of this resolution can be averaged to the task's."""
+        return self.resolution_s >= native_step_s and self.resolution_s % native_step_s == 0

@@ -1,0 +1,147 @@
+"""From readings to the meter table: grid, duplicates, gaps, what cannot be true, and resampling. Never fills a gap.
+
+Numpy only, for resampling is on the path of an answer; polars is imported where a frame is made.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from wattcast.errors import BadMeterFile, BadParams
+from wattcast.meter.clock import Instants
+from wattcast.meter.table import Flow, Meter, MeterTable, Values
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from wattcast.meter.readers.contract import Readings
+
+Mask = npt.NDArray[np.bool_]
+
+_LONGEST_STEP_S = 31 * 86_400
+_SPARSEST_GRID = 20
+_SMALLEST_LIMIT_KW = 30.0
+_LIMIT_OVER_P99 = 15.0
+
+
+def native_step_s(instants: Instants) -> int | None:
+    """The most common distance between neighbouring instants in seconds (the smaller one of equals), or None where there is none."""
+    ordered = instants if bool((instants[1:] >= instants[:-1]).all()) else np.sort(instants)
+    steps = np.diff(ordered)
+    steps = steps[(steps > 0) & (steps <= _LONGEST_STEP_S)]
+    return int(np.bincount(steps).argmax()) if steps.size else None
+
+
+def to_table(readings: Readings, step_s: int | None = None) -> MeterTable:
+    """Readings on a regular grid at their native step, or resampled to `step_s`.
+
+    Of several readings of one instant the last in the file counts. NaN where no row stands and where a reading is not believed
+    (`disbelieved`). Raises BadMeterFile where single times far from the others would make the grid endless.
+    """
+    instants = readings.frame["start"].to_numpy()
+    order = None if bool((instants[1:] >= instants[:-1]).all()) else np.argsort(instants, kind="stable")
+    start_s, places = _grid(instants if order is None else instants[order], readings)
+    columns: dict[str, Values] = {}
+    for name in readings.frame.columns[1:]:
+        values = readings.frame[name].to_numpy()
+        columns[name] = np.full(int(places[-1]) + 1, np.nan, dtype=np.float32)
+        columns[name][places] = values if order is None else values[order]
+    _blank_disbelieved(columns, readings.meter.flow)
+    table = MeterTable(readings.meter, start_s, readings.step_s, columns.pop("power_kw"), columns)
+    return table if step_s in (None, readings.step_s) else resample(table, int(step_s or 0))
+
+
+def _grid(ordered: Instants, readings: Readings) -> tuple[int, Instants]:
+    """The start of the first grid row, and the row of every instant. The grid takes the phase that most instants have."""
+    step_s = readings.step_s
+    phase = int(np.bincount(ordered % step_s).argmax())
+    places = (ordered - phase + step_s // 2) // step_s
+    first = int(places[0])
+    if int(places[-1]) - first > _SPARSEST_GRID * len(ordered) + 1_000:
+        widest = int(np.diff(ordered).argmax())
+        gap = " to ".join(str(moment) for moment in ordered[widest : widest + 2].astype("datetime64[s]"))
+        raise BadMeterFile(f"{readings.path}: almost all of its span is one gap ({gap} UTC)", "correct the times before or after it")
+    return first * step_s + phase, places - first
+
+
+def disbelieved(power_kw: Values, flow: Flow) -> dict[str, Mask]:
+    """Which readings cannot be true, by kind; NaN is none of them.
+
+    negative: below zero in a meter of consumption. impossible: beyond 30 kW and beyond 15 times the 99th percentile of all readings.
+    zero_filled: exactly zero in a meter of consumption whose readings otherwise stay well above zero (a gap written as 0).
+    """
+    size = np.abs(power_kw)
+    measured = size[np.isfinite(size)]
+    limit = max(_SMALLEST_LIMIT_KW, _LIMIT_OVER_P99 * float(np.percentile(measured, 99))) if measured.size else np.inf
+    consumption = flow == "consumption"
+    return {
+        "negative": (power_kw < 0) & consumption,
+        "impossible": (size > limit) & ~((power_kw < 0) & consumption),
+        "zero_filled": (power_kw == 0) & (consumption and _never_idles(measured)),
+    }
+
+
+def _never_idles(measured: Values) -> bool:
+    """Whether zero is out of this meter's reach: rare, and far below the lowest other readings, also counted in steps of its resolution."""
+    zeros = int((measured == 0).sum())
+    if not 0 < zeros <= 0.2 * measured.size:
+        return False
+    above = np.unique(measured[measured > 0])
+    floor = float(np.percentile(measured[measured > 0], 1))
+    resolution = float(np.diff(above).min()) if above.size > 1 else floor
+    return floor >= 0.03 * float(measured.mean()) and floor >= 4 * resolution
+
+
+def _blank_disbelieved(columns: dict[str, Values], flow: Flow) -> None:
+    kinds = disbelieved(columns["power_kw"], flow)
+    columns["power_kw"][kinds["negative"] | kinds["impossible"]] = np.nan
+    for values in columns.values():
+        values[kinds["zero_filled"]] = np.nan
+
+
+def resample(table: MeterTable, step_s: int, min_share: float = 0.5) -> MeterTable:
+    """The table at a coarser step: rows begin at multiples of step_s since 1970 and hold the mean of what was measured in them.
+
+    NaN where less than `min_share` of a row's readings was measured, first and last row included. Raises BadParams for a step that is
+    not a multiple of the table's own.
+    """
+    if step_s < table.step_s or step_s % table.step_s:
+        raise BadParams(f"readings of {table.step_s} s cannot become readings of {step_s} s", f"choose a multiple of {table.step_s} s")
+    per_row = step_s // table.step_s
+    first = table.start_s // step_s * step_s
+    in_front = (table.start_s - first) // table.step_s
+    rows = -(-(in_front + len(table)) // per_row) if len(table) else 0
+    means = {name: _means(values, in_front, (rows, per_row), min_share) for name, values in table.columns().items()}
+    return MeterTable(table.meter, first, step_s, means.pop("power_kw"), means)
+
+
+def _means(values: Values, in_front: int, shape: tuple[int, int], min_share: float) -> Values:
+    padded = np.full(shape[0] * shape[1], np.nan, dtype=np.float32)
+    padded[in_front : in_front + len(values)] = values
+    grid = padded.reshape(shape)
+    measured = np.isfinite(grid)
+    counts = measured.sum(axis=1)
+    sums = np.where(measured, grid, np.float32(0)).sum(axis=1, dtype=np.float64)
+    enough = (counts > 0) & (counts >= min_share * shape[1])
+    return np.where(enough, sums / np.maximum(counts, 1), np.nan).astype(np.float32)
+
+
+def to_frame(table: MeterTable) -> pl.DataFrame:
+    """The table as a frame for Parquet: `start` (UTC datetime), `power_kw` and covariates; null = not measured."""
+    import polars as pl  # noqa: PLC0415
+
+    start = pl.Series("start", table.instants() * 1_000_000).cast(pl.Datetime("us", "UTC"))
+    return pl.DataFrame([start, *(pl.Series(name, values).fill_nan(None) for name, values in table.columns().items())])
+
+
+def from_frame(frame: pl.DataFrame, meter: Meter) -> MeterTable:
+    """The table that `to_frame` made. Raises BadMeterFile where the frame is no regular grid of at least two rows."""
+    instants = frame["start"].dt.epoch("s").to_numpy()
+    steps = np.diff(instants)
+    if steps.size == 0 or steps[0] <= 0 or bool((steps != steps[0]).any()):
+        raise BadMeterFile("these rows are not a regular grid of at least two", "run the pipeline again: preprocess writes them anew")
+    columns = {name: frame[name].fill_null(float("nan")).to_numpy().astype(np.float32) for name in frame.columns[1:]}
+    return MeterTable(meter, int(instants[0]), int(steps[0]), columns.pop("power_kw"), columns)

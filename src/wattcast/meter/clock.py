@@ -1,0 +1,84 @@
+"""Local time for arrays of UTC instants. Numpy and the zone database only: this is on the path of an answer."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from functools import lru_cache
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import numpy as np
+import numpy.typing as npt
+
+from wattcast.errors import BadParams
+
+Instants = npt.NDArray[np.int64]
+
+HOUR_S = 3_600
+DAY_S = 86_400
+_FIXED_OFFSET = re.compile(r"([+-])(\d{2}):(\d{2})")
+
+
+@lru_cache(maxsize=64)
+def zone_of(name: str) -> tzinfo:
+    """The zone called `name`: an IANA name ("Europe/Paris") or a fixed offset ("+01:00"). Raises BadParams."""
+    fixed = _FIXED_OFFSET.fullmatch(name)
+    if fixed:
+        sign, hours, minutes = fixed.groups()
+        offset = timedelta(hours=int(hours), minutes=int(minutes))
+        return timezone(offset if sign == "+" else -offset)
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        hint = 'use an IANA name such as "Europe/Paris", or a fixed offset such as "+01:00"'
+        raise BadParams(f'time zone "{name}" is not known', hint) from None
+
+
+def utc_offset_s(zone: str, instants: Instants) -> Instants:
+    """Seconds to add to each UTC instant (epoch seconds, any shape) to get the wall clock of `zone`."""
+    if instants.size == 0:
+        return np.zeros_like(instants)
+    first = datetime.fromtimestamp(int(instants.min()), UTC).year
+    last = datetime.fromtimestamp(int(instants.max()), UTC).year
+    changes, offsets = _offset_changes(zone, first, last)
+    return offsets[np.searchsorted(changes, instants, side="right")]
+
+
+def wall_clock_days_before(zone: str, instants: Instants, days: int) -> Instants:
+    """The instants at which the wall clock of `zone` showed the same time `days` days earlier.
+
+    Of a time that the clock showed twice the first showing is taken; one that it skipped is read by the offset before the change.
+    """
+    wall = instants + utc_offset_s(zone, instants) - days * DAY_S
+    guess = wall - utc_offset_s(zone, instants)
+    return wall - utc_offset_s(zone, guess)
+
+
+@lru_cache(maxsize=256)
+def _offset_changes(zone: str, first_year: int, last_year: int) -> tuple[Instants, Instants]:
+    """The instants at which the offset changes within these years, and the offsets before, between and after them."""
+    tz = zone_of(zone)
+    start = int(datetime(max(first_year, 2) - 1, 12, 31, tzinfo=UTC).timestamp())
+    stop = int(datetime(min(last_year, 9997) + 1, 1, 2, tzinfo=UTC).timestamp())
+    probes = range(start, stop, DAY_S)
+    changes: list[int] = []
+    offsets = [_offset_at(tz, start)]
+    for probe in probes:
+        after = _offset_at(tz, probe + DAY_S)
+        if after != offsets[-1]:
+            changes.append(_first_with(tz, probe, probe + DAY_S, after))
+            offsets.append(after)
+    return np.array(changes, dtype=np.int64), np.array(offsets, dtype=np.int64)
+
+
+def _first_with(tz: tzinfo, low: int, high: int, offset: int) -> int:
+    """The first second in (low, high] from which `offset` holds."""
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if _offset_at(tz, middle) == offset else (middle, high)
+    return high
+
+
+def _offset_at(tz: tzinfo, instant: int) -> int:
+    offset = datetime.fromtimestamp(instant, UTC).astimezone(tz).utcoffset()
+    return int(offset.total_seconds()) if offset is not None else 0

@@ -1,0 +1,8 @@
+"""Meter files to readings: the UCI household text format, and any CSV with a time and a power or energy column; plain, zip or gzip."""
+
+from __future__ import annotations
+
+from wattcast.meter.readers.contract import Readings, ReadOptions, Unit
+from wattcast.meter.readers.reading import read
+
+__all__ = ["ReadOptions", "Readings", "Unit", "read"]

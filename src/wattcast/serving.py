@@ -1,0 +1,240 @@
+"""The one use case that web, batch and CLI share: a forecast for a meter, from the best tier that can give one.
+
+Tiers: the champion (or the family asked for), the previous champion, a baseline from the readings, the typical day. Every answer names its
+tier and why no higher one answered. Numpy and ONNX Runtime only; the clock is a parameter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from wattcast.errors import BadBundle, BadRequest, RegistryConflict, Unavailable
+from wattcast.forecasting.baselines import TITLES, baselines
+from wattcast.forecasting.bundle import Manifest, Model, open_bundle
+from wattcast.forecasting.families import family_of
+from wattcast.forecasting.forecast import Forecast, Step, Tier
+from wattcast.forecasting.registry import Record, ServingManifest, Slot
+from wattcast.meter.table import Meter, MeterTable
+from wattcast.ports import ModelStore, ReadingStore
+
+Array = npt.NDArray[np.floating]
+
+# A forecast beyond this multiple of the largest load ever seen, or with a sign the meter cannot have, is not given out.
+_IMPLAUSIBLE_MULTIPLE = 2.0
+_LONGEST_SILENCE_S = 370 * 86_400
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What is asked: a task for a meter at a moment `now_s`.
+
+    readings: None for the stored ones; origin_s: None for the end of the readings; family: a family's key, empty for the champion.
+    """
+
+    meter: str
+    task: str
+    now_s: int
+    readings: MeterTable | None = None
+    origin_s: int | None = None
+    family: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class _Loaded:
+    id: str
+    manifest: Manifest
+    models: tuple[Model, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class _Answer:
+    """Who answered, and the mean and quantiles of every step in kW, shape (horizon, 1 + levels)."""
+
+    tier: Tier
+    model: str
+    values: Array
+    version: str = ""
+
+
+class ForecastService:
+    """Answers from what the serving manifest named when `load` was called."""
+
+    def __init__(self, store: ModelStore, readings: ReadingStore) -> None:
+        self._store = store
+        self._readings = readings
+        self.manifest = ServingManifest()
+        self.records: dict[str, Record] = {}
+        self.refused: dict[str, str] = {}
+        self._loaded: dict[str, _Loaded] = {}
+
+    def load(self) -> None:
+        """Open every bundle of the serving manifest: hashes checked, golden forecasts replayed. What is refused is kept with its reason."""
+        self.manifest = self._store.manifest()
+        for slot in self.manifest.slots.values():
+            for bundle in dict.fromkeys([*slot.bundles(), slot.standby]):
+                if bundle:
+                    self._load(bundle, heads=bundle in slot.bundles())
+
+    def _load(self, bundle_id: str, *, heads: bool) -> None:
+        try:
+            record = self.records[bundle_id] = self._store.record(bundle_id)
+            if heads and bundle_id not in self._loaded:
+                bundle = open_bundle(self._store.bundle(bundle_id), expected_id=bundle_id)
+                bundle.replay(record.golden)
+                self._loaded[bundle_id] = _Loaded(bundle.id, bundle.manifest, bundle.models)
+        except (BadBundle, RegistryConflict) as cause:
+            self.refused[bundle_id] = cause.message
+
+    def ready(self) -> bool:
+        """Whether at least one model can answer."""
+        return bool(self._loaded)
+
+    def meter(self, meter_id: str = "") -> Meter:
+        """The meter called so, or the one registered last. Raises BadRequest for a meter never registered."""
+        name = meter_id or self.manifest.latest_meter
+        if name not in self.manifest.meters:
+            known = ", ".join(sorted(self.manifest.meters)) or "none yet"
+            raise BadRequest(f'meter "{name}" is not known', f"known meters: {known}", {"meter": f'"{name}" is not a known meter'})
+        return self.manifest.meters[name]
+
+    def slot(self, task: str, meter: str) -> Slot:
+        """Who answers for this task and meter. Raises BadRequest where the task is not known for the meter."""
+        slot = self.manifest.slot(task, meter)
+        if slot is None:
+            known = ", ".join(sorted(slot.task for slot in self.manifest.slots.values() if slot.meter == meter)) or "none"
+            raise BadRequest(f'task "{task}" is not known for meter "{meter}"', f"known tasks: {known}", {"task": f'"{task}" is not known'})
+        return slot
+
+    def forecast(self, ask: Ask) -> Forecast:
+        """The forecast of the highest tier that can answer. Raises BadRequest for an unknown meter or task, Unavailable where none can."""
+        slot = self.slot(ask.task, self.meter(ask.meter).id)
+        table, row = _at_origin(self._table(ask, slot), ask, slot)
+        why: list[str] = [slot.skipped] if slot.skipped else []
+        answer = self._from_bundles(slot, ask.family, table, row, why)
+        answer = answer or self._from_baseline(slot, table, row, why) or self._from_profile(slot, table, row)
+        if answer is None:
+            hint = "train one (make run), or give at least one reading"
+            raise Unavailable(f'no model and no reading can answer {ask.task} for meter "{slot.meter}"', hint)
+        return _forecast(ask, slot, table, row, answer, "; ".join(why))
+
+    def _table(self, ask: Ask, slot: Slot) -> MeterTable:
+        table = ask.readings if ask.readings is not None else self._readings.latest(slot.meter, slot.step_s)
+        if table is None:
+            start = ask.now_s - ask.now_s % slot.step_s
+            return MeterTable(self.meter(slot.meter), start, slot.step_s, np.empty(0, dtype=np.float32))
+        return replace(table, meter=self.meter(slot.meter))
+
+    def _candidates(self, slot: Slot, family: str, why: list[str]) -> Iterator[tuple[Tier, str]]:
+        if family and family in slot.families:
+            yield ("champion" if slot.families[family] == slot.champion else "family"), slot.families[family]
+        elif family and not slot.skipped:
+            why.append(slot.vetoed.get(family, f"there is no {family} model for this meter"))
+        if slot.champion:
+            yield "champion", slot.champion
+        if slot.previous:
+            yield "previous", slot.previous
+
+    def _from_bundles(self, slot: Slot, family: str, table: MeterTable, row: int, why: list[str]) -> _Answer | None:
+        """The first candidate that gives a plausible forecast; why the others did not goes to `why`."""
+        for tier, bundle_id in self._candidates(slot, family, why):
+            loaded = self._loaded.get(bundle_id)
+            if loaded is None:
+                why.append(self.refused.get(bundle_id, "its model file is not loaded"))
+                continue
+            title = family_of(loaded.manifest.family).title
+            model = next((model for model in loaded.models if model.can_answer(table, row)), None)
+            if model is None:
+                why.append(f"{title} needs at least {loaded.models[-1].facts.least_readings} readings before the origin")
+                continue
+            mean, quantiles = model.forecast(table, row)
+            limit = _IMPLAUSIBLE_MULTIPLE * loaded.manifest.largest_kw
+            if np.isfinite(mean).all() and (mean >= _least_kw(table.meter, -limit)).all() and (mean <= limit).all():
+                values = np.column_stack([mean, np.clip(quantiles, _least_kw(table.meter, -limit), None)])
+                return _Answer(tier, title, values, loaded.id)
+            why.append(f"{title} gave an implausible forecast ({float(np.min(mean)):.2f} to {float(np.max(mean)):.2f} kW)")
+        return None
+
+    def _from_baseline(self, slot: Slot, table: MeterTable, row: int, why: list[str]) -> _Answer | None:
+        """The first of the task's baselines that is known at every step, with the spread it had when the models were trained."""
+        known = baselines(table, np.array([row]), slot.horizon, slot.baselines)
+        name = next((name for name in slot.baselines if np.isfinite(known[name]).all()), None)
+        if name is None:
+            why.append("too few readings for a baseline")
+            return None
+        record = self.record_of(slot)
+        spread = record.baseline_spread.get(name, {}) if record else {}
+        offsets = np.array([0.0, *(float(spread.get(f"{level:g}", 0.0)) for level in slot.levels)])
+        return _Answer("baseline", TITLES[name], np.maximum(known[name][:, None] + offsets, _least_kw(table.meter, -np.inf)))
+
+    def _from_profile(self, slot: Slot, table: MeterTable, row: int) -> _Answer | None:
+        record = self.record_of(slot)
+        if record is None or record.profile.levels != slot.levels:
+            return None
+        targets = table.start_s + (row + np.arange(slot.horizon, dtype=np.int64)) * slot.step_s
+        return _Answer("profile", "the typical day", record.profile.at(targets))
+
+    def record_of(self, slot: Slot) -> Record | None:
+        """The record that describes this slot: the champion's, else of any bundle of the meter that has one."""
+        of_meter = [other for other in self.manifest.slots.values() if other.meter == slot.meter and other is not slot]
+        ids = [bundle for each in (slot, *of_meter) for bundle in (*each.bundles(), each.standby)]
+        return next((self.records[bundle] for bundle in ids if bundle in self.records), None)
+
+    def health(self) -> Mapping[str, object]:
+        """What `/readyz` says: ready or not, meters, bundles loaded and refused, with reasons."""
+        return {
+            "ready": self.ready(),
+            "serial": self.manifest.serial,
+            "meters": sorted(self.manifest.meters),
+            "loaded": len(self._loaded),
+            "refused": {bundle[:12]: reason for bundle, reason in self.refused.items()},
+        }
+
+
+def _at_origin(table: MeterTable, ask: Ask, slot: Slot) -> tuple[MeterTable, int]:
+    """The table up to the origin, padded with unmeasured rows where it ends before, and the origin's row. Raises BadRequest."""
+    if table.step_s != slot.step_s:
+        said = f"readings are at {table.step_s} s, {slot.task} works at {slot.step_s} s"
+        raise BadRequest(said, "average them to the task's resolution", {"readings": said})
+    last = table.last_measured_s()
+    origin = ask.origin_s if ask.origin_s is not None else (last if last is not None else table.start_s)
+    row = (origin - table.start_s) // table.step_s
+    if not 0 <= row * table.step_s <= (table.end_s - table.start_s) + _LONGEST_SILENCE_S:
+        said = "the origin lies before the first reading, or more than a year after the last"
+        raise BadRequest(said, "give an origin within or after the readings", {"origin": said})
+    missing = max(row - len(table), 0)
+    if missing:
+        blank = np.full(missing, np.nan, dtype=np.float32)
+        longer = {name: np.concatenate([values, blank]) for name, values in table.covariates.items()}
+        table = replace(table, power_kw=np.concatenate([table.power_kw, blank]), covariates=longer)
+    return table.rows(0, row), row
+
+
+def _least_kw(meter: Meter, otherwise: float) -> float:
+    """The least load the meter can have: none below zero where it measures consumption."""
+    return 0.0 if meter.flow == "consumption" else otherwise
+
+
+def _forecast(ask: Ask, slot: Slot, table: MeterTable, row: int, answer: _Answer, reason: str) -> Forecast:
+    origin = table.start_s + row * table.step_s
+    last = table.last_measured_s()
+    steps = tuple(
+        Step(origin + lead * slot.step_s, float(values[0]), dict(zip(slot.levels, map(float, values[1:]), strict=True)))
+        for lead, values in enumerate(answer.values)
+    )
+    return Forecast(
+        meter=slot.meter,
+        zone=table.meter.zone,
+        task=slot.task,
+        origin_s=origin,
+        step_s=slot.step_s,
+        steps=steps,
+        tier=answer.tier,
+        reason=reason,
+        model=answer.model,
+        version=answer.version,
+        data_age_s=None if last is None else max(ask.now_s - last, 0),
+    )

@@ -1,0 +1,73 @@
+"""Where the stages leave what they make for each other: processed tables, models, metrics."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import polars
+
+from wattcast.adapters.files import write_atomically
+from wattcast.config import Preset
+from wattcast.errors import Unavailable
+from wattcast.forecasting.bundle import SUFFIX, Bundle, open_bundle
+from wattcast.meter.cleaning import from_frame, to_frame
+from wattcast.meter.quality import QualityReport
+from wattcast.meter.table import Meter, MeterTable
+
+PROCESSED = Path("data/processed")
+MODELS = Path("models")
+METRICS = Path("metrics")
+PLOTS = METRICS / "validation_plots"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What preprocess found out: the meter, its verdict, which preset trains it, and for each task it cannot serve the reason."""
+
+    meter: Meter
+    quality: QualityReport
+    preset: Preset
+    skipped: Mapping[str, str]
+
+
+def write_processed(facts: Facts, tables: list[MeterTable]) -> None:
+    """Leave the tables as Parquet, one per resolution, and the facts beside them."""
+    PROCESSED.mkdir(parents=True, exist_ok=True)
+    for table in tables:
+        path = _table_path(table.step_s)
+        to_frame(table).write_parquet(path, compression="zstd")
+    said = {"meter": asdict(facts.meter), "quality": facts.quality.to_json(), "preset": facts.preset, "skipped": dict(facts.skipped)}
+    write_atomically(PROCESSED / "meter.json", json.dumps(said, indent=1).encode())
+
+
+def read_facts() -> Facts:
+    """The facts that preprocess left. Raises Unavailable where it never ran."""
+    try:
+        said = json.loads((PROCESSED / "meter.json").read_text())
+    except OSError as cause:
+        raise Unavailable(f"{PROCESSED / 'meter.json'} is not there", "run the preprocess stage first: dvc repro") from cause
+    return Facts(Meter(**said["meter"]), QualityReport.from_json(said["quality"]), said["preset"], said["skipped"])
+
+
+def read_table(facts: Facts, step_s: int) -> MeterTable:
+    """The processed readings at this resolution."""
+    return from_frame(polars.read_parquet(_table_path(step_s)), facts.meter)
+
+
+def model_folder(task: str, family: str) -> Path:
+    """Where the train stage leaves the bundle of a task and family."""
+    return MODELS / task / family
+
+
+def bundles(threads: int, *, native: bool = False) -> Iterator[tuple[bytes, Bundle]]:
+    """Every trained bundle with its bytes, in the order of their paths."""
+    for path in sorted(MODELS.glob(f"*/*/model{SUFFIX}")):
+        data = path.read_bytes()
+        yield data, open_bundle(data, threads=threads, native=native)
+
+
+def _table_path(step_s: int) -> Path:
+    return PROCESSED / f"{step_s}s.parquet"

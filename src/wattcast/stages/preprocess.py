@@ -1,0 +1,49 @@
+"""Stage preprocess: the raw meter file to tables at the resolutions that the tasks need, and a verdict on it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from wattcast.config import Params, load_params
+from wattcast.errors import BadMeterFile
+from wattcast.meter.cleaning import resample, to_table
+from wattcast.meter.quality import judge
+from wattcast.meter.readers import ReadOptions, read
+from wattcast.meter.table import Meter, MeterTable
+from wattcast.stages import run
+from wattcast.stages.outputs import Facts, write_processed
+
+
+def main() -> None:
+    """Read, clean, judge; refuse a file that is not to be believed."""
+    params = load_params()
+    path = Path(params.meter.file)
+    readings = read(path, read_options(params, path))
+    table = to_table(readings)
+    quality = judge(readings, table)
+    if quality.verdict == "refused":
+        raise BadMeterFile(f"{path} is refused: {'; '.join(quality.reasons)}", f"wattcast check {path} shows all figures")
+    skipped = _skipped(params, table)
+    steps = {task.resolution_s for name, task in params.tasks.items() if name not in skipped}
+    tables = [table if step == table.step_s else resample(table, step, params.least_share_measured) for step in sorted(steps)]
+    write_processed(Facts(table.meter, quality, params.effort(len(table)), skipped), tables)
+    print(f"meter {table.meter.id}: {quality.verdict}. {' '.join(quality.reasons)}")
+    for name, why in skipped.items():
+        print(f"{name} is skipped: {why}")
+
+
+def read_options(params: Params, path: Path) -> ReadOptions:
+    """How params.yaml says this file is to be read."""
+    meter_id, facts = params.meter_facts(path)
+    stated = facts.model_dump()
+    own = {name: stated.pop(name) for name in ("zone", "flow", "holidays", "simulated")}
+    return ReadOptions(Meter(meter_id, **own), **stated)
+
+
+def _skipped(params: Params, table: MeterTable) -> dict[str, str]:
+    tasks = {name: task for name, task in params.tasks.items() if not task.can_serve(table.step_s)}
+    return {name: f"the readings are {table.step_s} s apart, it needs {task.resolution_s} s or finer" for name, task in tasks.items()}
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,55 @@
+"""Stage train TASK FAMILY: processed readings to one bundle, or to a note on why the task was skipped."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+
+from wattcast.adapters.files import write_atomically
+from wattcast.config import load_params, nearest
+from wattcast.errors import BadParams
+from wattcast.forecasting.backtest import first_test_row
+from wattcast.forecasting.bundle import SUFFIX
+from wattcast.forecasting.families import family_keys, family_of
+from wattcast.forecasting.training import Recipe, train
+from wattcast.stages import run
+from wattcast.stages.outputs import model_folder, read_facts, read_table
+from wattcast.stages.progress import progress
+
+
+def main() -> None:
+    """Train what the two arguments name."""
+    if len(sys.argv) != 3:
+        raise BadParams("give a task and a family", "python -m wattcast.stages.train next_minute xgb")
+    task_name, family = sys.argv[1:]
+    params, facts = load_params(), read_facts()
+    for kind, name, known in (("task", task_name, list(params.tasks)), ("family", family, list(family_keys()))):
+        if name not in known:
+            raise BadParams(f'"{name}" is no {kind}{nearest(name, known)}', "see params.yaml")
+    folder = model_folder(task_name, family)
+    shutil.rmtree(folder, ignore_errors=True)
+    if task_name in facts.skipped:
+        write_atomically(folder / "skipped.txt", facts.skipped[task_name].encode() + b"\n")
+        print(f"{task_name} is skipped: {facts.skipped[task_name]}")
+        return
+    task = params.tasks[task_name]
+    preset = facts.preset
+    recipe = Recipe(
+        task_name=task_name,
+        task=task,
+        family=family_of(family),
+        settings=params.families[family][task_name][preset],
+        effort=task.efforts[preset],
+        levels=params.quantiles,
+        train_share=params.train_share,
+        seed=params.seed,
+        threads=params.training_threads(),
+    )
+    table = read_table(facts, task.resolution_s)
+    with progress(f"training {task_name}, {recipe.family.title} ({preset})") as report:
+        data = train(table, first_test_row(table, params.train_share), recipe, report)
+    write_atomically(folder / f"model{SUFFIX}", data)
+
+
+if __name__ == "__main__":
+    run(main)

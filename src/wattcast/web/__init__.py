@@ -1,0 +1,1 @@
+"""Flask: pages for people and answers for programs. Values come from `serving`; no model, no feature and no learner is known here."""
