@@ -27,9 +27,9 @@ def preprocess(data: Path, work: Path) -> None:
 
     processed = work / "data" / "processed"
     processed.mkdir(parents=True, exist_ok=True)
-    raw = pd.read_csv(data, sep=";", na_values=["?"], low_memory=False)
-    raw["datetime"] = pd.to_datetime(raw["Date"] + " " + raw["Time"], format="%d/%m/%Y %H:%M:%S")
-    readings = raw.drop(columns=["Date", "Time"]).set_index("datetime").ffill()
+    readings = pd.read_csv(data, sep=";", na_values=["?"], low_memory=False)
+    readings["datetime"] = pd.to_datetime(readings["Date"] + " " + readings["Time"], format="%d/%m/%Y %H:%M:%S")
+    readings = readings.drop(columns=["Date", "Time"]).set_index("datetime").ffill()
     readings.to_csv(processed / "filled.csv")
     featured = readings.copy()
     featured["hour_of_day"] = featured.index.hour
@@ -102,7 +102,7 @@ def plot_residuals(residuals: np.ndarray, name: str, folder: Path) -> None:
     from matplotlib import pyplot as plt  # noqa: PLC0415
     from scipy.stats import gaussian_kde  # noqa: PLC0415
 
-    grid = np.linspace(residuals.min(), residuals.max(), 300)
+    grid = np.linspace(residuals.min(), residuals.max(), 500)
     plt.figure(figsize=(10, 6))
     plt.hist(residuals, bins=50, edgecolor="black", density=True)
     plt.plot(grid, gaussian_kde(residuals)(grid))

@@ -43,8 +43,9 @@ class Seasonal:
 class FeatureSpec:
     """How a row of features is built.
 
-    calendar: which of CALENDAR, of the target's local time. target: "level" (kW) or "change" since the last reading known. event_memory: how many steps back events are looked for.
-    holidays: days of the meter's local calendar as proleptic ordinals. Raises LeakingSpec when it would read past the origin.
+    calendar: which of CALENDAR, of the target's local time. holidays: local days as proleptic ordinals. target: "level" (kW) or
+    "change" since the last reading known. event_memory: how many steps back events are looked for. Raises LeakingSpec when it would
+    read past the origin.
     """
 
     step_s: int
@@ -110,7 +111,7 @@ def _refuse_leaks(spec: FeatureSpec) -> None:
             )
     unknown = set(spec.calendar) - set(CALENDAR)
     if unknown:
-        raise LeakingSpec(f"calendar holds {sorted(unknown)[0]}, which is not known of a moment ahead", f"known: {', '.join(CALENDAR)}")
+        raise LeakingSpec(f"calendar holds {min(unknown)}, which is not known of a moment ahead", f"known: {', '.join(CALENDAR)}")
     if any(lag < 1 for lag in [*all_days(spec.seasonal), *spec.seasonal.hours]):
         raise LeakingSpec(
             "a seasonal lag below 1 is the target itself or lies after it", "seasonal lags count back from the target, from 1"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Literal
@@ -106,5 +108,5 @@ class MeterTable:
                 columns = arrays["columns"].astype(np.float32)
             names = facts["covariates"]
             return cls(Meter(**facts["meter"]), facts["start_s"], facts["step_s"], columns[0], dict(zip(names, columns[1:], strict=True)))
-        except (ValueError, KeyError, TypeError, OSError, EOFError) as cause:
+        except (ValueError, KeyError, TypeError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as cause:
             raise BadMeterFile(f"these bytes are not a meter table ({cause})", "run the pipeline again: it writes them anew") from cause

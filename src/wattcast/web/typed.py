@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
 import numpy as np
@@ -64,13 +64,21 @@ def _model(value: object) -> str:
     return value
 
 
-def _measured(name: str, title: str, unit: str, least: float, most: float, example: float) -> Any:  # a pydantic field is typed Any
-    about = {"unit": unit}
-    return Field(alias=name, title=title, ge=least, le=most, allow_inf_nan=False, examples=[example], json_schema_extra=about)
+def _measured(name: str, title: str, unit: str, reach: tuple[float, float], example: float, says: str, default: Any = ...) -> Any:
+    return Field(
+        default,
+        alias=name,
+        title=title,
+        description=says,
+        ge=reach[0],
+        le=reach[1],
+        allow_inf_nan=False,
+        examples=[example],
+        json_schema_extra={"unit": unit},
+    )
 
 
 _Number = Annotated[float, BeforeValidator(_number)]
-_Moment = Annotated[datetime, BeforeValidator(_moment)]
 
 
 class TypedReading(BaseModel):
@@ -79,14 +87,89 @@ class TypedReading(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     model_choice: Annotated[str, BeforeValidator(_model)] = Field(title="Model", json_schema_extra={"enum": list(MODELS)})
-    read_at: _Moment = Field(alias="datetime", title="Date and time", examples=["2010-11-26T21:05"])
-    reactive_power_kvar: _Number = _measured("Global_reactive_power", "Reactive power", "kVAr", -1_000, 1_000, 0.12)
-    voltage_v: _Number = _measured("Voltage", "Voltage", "V", 50, 500, 240.8)
-    current_a: _Number = _measured("Global_intensity", "Current", "A", 0, 1_000, 4.6)
-    sub1_wh: _Number = _measured("Sub_metering_1", "Sub-meter 1", "Wh", 0, 100_000, 0)
-    sub2_wh: _Number = _measured("Sub_metering_2", "Sub-meter 2", "Wh", 0, 100_000, 1)
-    sub3_wh: _Number = _measured("Sub_metering_3", "Sub-meter 3", "Wh", 0, 100_000, 17)
-    power_kw: Annotated[float, BeforeValidator(_number), Field(ge=-1_000, le=1_000, allow_inf_nan=False)] | None = Field(
-        None, alias="Global_active_power", title="Active power", examples=[1.1], json_schema_extra={"unit": "kW"}
+    read_at: Annotated[datetime, BeforeValidator(_moment)] = Field(
+        alias="datetime", title="Minute of the reading", description="The forecast is for the minute after.", examples=["2010-11-26T21:05"]
     )
-    meter: Annotated[str, Field(max_length=100)] = Field("", title="Meter")
+    reactive_power_kvar: _Number = _measured("Global_reactive_power", "Reactive power", "kVAr", (-1e3, 1e3), 0.12, "mean of that minute")
+    voltage_v: _Number = _measured("Voltage", "Voltage", "V", (50, 500), 240.8, "mean of that minute")
+    current_a: _Number = _measured("Global_intensity", "Current", "A", (0, 1e3), 4.6, "mean of that minute, all phases")
+    sub1_wh: _Number = _measured("Sub_metering_1", "Sub-meter 1", "Wh", (0, 1e5), 0, "energy of that minute")
+    sub2_wh: _Number = _measured("Sub_metering_2", "Sub-meter 2", "Wh", (0, 1e5), 1, "energy of that minute")
+    sub3_wh: _Number = _measured("Sub_metering_3", "Sub-meter 3", "Wh", (0, 1e5), 17, "energy of that minute")
+    power_kw: Annotated[float | None, BeforeValidator(_number_or_none)] = _measured(
+        "Global_active_power", "Active power", "kW", (-1e3, 1e3), 1.1, "left empty: estimated from voltage × current", None
+    )
+    meter: str = Field("", title="Meter", max_length=100)
+
+    @property
+    def estimated(self) -> bool:
+        """Whether the active power was not given, and is estimated from voltage and current."""
+        return self.power_kw is None
+
+    def table(self, meter: Meter) -> MeterTable:
+        """The reading as a table of one minute. A time without an offset is the meter's own clock, of a repeated hour the first showing."""
+        moment = self.read_at if self.read_at.tzinfo else self.read_at.replace(tzinfo=zone_of(meter.zone))
+        power = self.voltage_v * self.current_a / 1_000 if self.power_kw is None else self.power_kw
+        if power < 0 and meter.flow == "consumption":
+            raise BadRequest("the reading has a fault", "", {"Global_active_power": "this meter cannot have a negative power"})
+        measured = {name: np.array([getattr(self, name)], dtype=np.float32) for name in COVARIATES}
+        start_s = int(moment.timestamp()) // MINUTE_S * MINUTE_S
+        return MeterTable(meter, start_s, MINUTE_S, np.array([power], dtype=np.float32), measured)
+
+
+# Column of a meter table -> the original's name, for what a form field measures beside the power.
+COVARIATES: Mapping[str, str] = {
+    name: str(field.alias) for name, field in TypedReading.model_fields.items() if name.endswith(("_kvar", "_v", "_a", "_wh"))
+}
+
+
+@dataclass(frozen=True)
+class FormField:
+    """One field of the form as the page draws it: facts of the same schema that validates."""
+
+    name: str
+    title: str
+    unit: str
+    least: float
+    most: float
+    example: float
+    says: str
+    required: bool
+
+
+def _drawn() -> tuple[FormField, ...]:
+    schema = TypedReading.model_json_schema()
+    facts = {name: about | next(iter(about.get("anyOf", [])), {}) for name, about in schema["properties"].items() if "unit" in about}
+    return tuple(
+        FormField(name, of["title"], of["unit"], of["minimum"], of["maximum"], of["examples"][0], of["description"], name in schema["required"])
+        for name, of in facts.items()
+    )
+
+
+FIELDS = _drawn()
+_BY_NAME = {field.name: field for field in FIELDS}
+
+
+def read_form(values: Mapping[str, object]) -> TypedReading:
+    """The reading in these values of a form or a JSON object. Raises BadRequest naming every field that is at fault."""
+    try:
+        return TypedReading.model_validate(values)
+    except ValidationError as cause:
+        fields = {str(fault["loc"][0]): _sentence(fault) for fault in cause.errors(include_url=False)}
+        count = "a fault" if len(fields) == 1 else f"faults in {len(fields)} fields"
+        raise BadRequest(f"the reading has {count}", "correct what is named and send it again", fields) from cause
+
+
+def _sentence(fault: Any) -> str:
+    match fault["type"]:
+        case "missing":
+            return "give a value"
+        case "value_error":
+            return str(fault["ctx"]["error"])
+        case "finite_number":
+            return "must be a finite number"
+        case "greater_than_equal" | "less_than_equal":
+            field = _BY_NAME[fault["loc"][0]]
+            return f"must lie between {field.least:g} and {field.most:,.0f} {field.unit}"
+        case _:
+            return str(fault["msg"])

@@ -1,0 +1,86 @@
+"""The app factory: services connected, models loaded, pages, health and headers. Everything a request needs is made here, once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+
+from flask import Flask, Response, send_from_directory
+from flask.typing import ResponseReturnValue
+
+from wattcast.adapters.wiring import Services, connect
+from wattcast.config import Settings
+from wattcast.serving import ForecastService
+from wattcast.web import problems
+from wattcast.web.pages import Site, pages, site
+
+_YEAR_S = 365 * 86_400
+_HEADERS = {
+    "Content-Security-Policy": "; ".join(
+        [
+            "default-src 'none'",
+            "script-src 'self'",
+            "style-src 'self'",
+            "img-src 'self' data:",
+            "form-action 'self'",
+            "base-uri 'none'",
+            "frame-ancestors 'none'",
+        ]
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+
+def create_app(settings: Settings, services: Services | None = None, now: Callable[[], float] = time.time) -> Flask:
+    """The app with its models loaded. services: those of the settings by default; now: the clock, seconds since the epoch.
+
+    Raises RegistryConflict where the serving manifest cannot be read; a model that is refused does not stop the others.
+    """
+    services = services or connect(settings)
+    service = ForecastService(services.store, services.readings)
+    service.load()
+    app = Flask(__name__)
+    app.config.update(MAX_CONTENT_LENGTH=problems.LARGEST_BODY_BYTES, MAX_FORM_MEMORY_SIZE=problems.LARGEST_BODY_BYTES)
+    app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
+    app.extensions["wattcast"] = Site(service, services.readings, now, settings.meter)
+    app.register_blueprint(pages)
+    app.add_url_rule("/healthz", view_func=healthz)
+    app.add_url_rule("/readyz", view_func=readyz)
+    app.add_url_rule("/vendor/plotly.js", view_func=plotly)
+    app.jinja_env.globals["plotly_version"] = version("plotly")
+    app.after_request(_guarded)
+    problems.register(app)
+    return app
+
+
+def healthz() -> ResponseReturnValue:
+    """This process is alive."""
+    return {"alive": True}
+
+
+def readyz() -> ResponseReturnValue:
+    """Whether forecasts can be given, and from what."""
+    service = site().service
+    return dict(service.health()), 200 if service.ready() else 503
+
+
+def plotly() -> Response:
+    """Plotly's script, from its Python package: found without importing it, which would cost half a second."""
+    spec = find_spec("plotly")
+    folder = Path(next(iter(spec.submodule_search_locations or [""]))) if spec else Path()
+    # The page names it with its version, so a copy once fetched stays right.
+    return send_from_directory(folder / "package_data", "plotly.min.js", max_age=_YEAR_S)
+
+
+def _guarded(response: Response) -> Response:
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
+    response.headers.setdefault("Cache-Control", "no-cache")
+    response.vary.add("Accept")
+    return response
