@@ -5,16 +5,17 @@ from __future__ import annotations
 import difflib
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from wattcast.errors import BadParams, LeakingSpec
 from wattcast.forecasting.baselines import baseline_names
-from wattcast.forecasting.families import family_keys
+from wattcast.forecasting.families import family_keys, family_of
 from wattcast.forecasting.tasks import Task
 
 Preset = Literal["fast", "best"]
@@ -83,9 +84,16 @@ class Params(_Frozen):
     @field_validator("families")
     @classmethod
     def _known_families(cls, families: dict[str, Any]) -> dict[str, Any]:
-        for name in families:
-            if name not in family_keys():
-                raise ValueError(f'"{name}" is no family{nearest(name, family_keys())}')
+        for key in families:
+            if key not in family_keys():
+                raise ValueError(f'"{key}" is no family{nearest(key, family_keys())}')
+        for key, task, preset, settings in _each_settings(families):
+            known = family_of(key).settings
+            for name in settings:
+                if name not in known:
+                    raise ValueError(f"unknown key {key}.{task}.{preset}.{name}{nearest(name, known)}")
+            if not settings.get(known[0]):
+                raise ValueError(f"{key}.{task}.{preset} lacks {known[0]}, how many trees a head grows")
         return families
 
     @field_validator("tasks")
@@ -95,6 +103,15 @@ class Params(_Frozen):
             if name not in baseline_names():
                 raise ValueError(f'"{name}" is no baseline{nearest(name, baseline_names())}')
         return tasks
+
+    @model_validator(mode="after")
+    def _settings_for_every_task(self) -> Params:
+        for key in family_keys():
+            for task, facts in self.tasks.items():
+                missing = set(facts.efforts) - set(self.families.get(key, {}).get(task, {}))
+                if missing or set(facts.efforts) != set(get_args(Preset)):
+                    raise ValueError(f"families.{key}.{task} and tasks.{task}.efforts must each state {' and '.join(get_args(Preset))}")
+        return self
 
     def meter_facts(self, path: Path) -> tuple[str, MeterFacts]:
         """The id of the meter whose file this is, and what is stated of it."""
@@ -110,6 +127,13 @@ class Params(_Frozen):
     def training_threads(self) -> int:
         """How many threads learners use."""
         return self.threads or os.cpu_count() or 1
+
+
+def _each_settings(families: dict[str, Any]) -> Iterator[tuple[str, str, str, dict[str, Any]]]:
+    for key, tasks in families.items():
+        for task, presets in tasks.items():
+            for preset, settings in presets.items():
+                yield key, task, preset, settings
 
 
 def meter_id_of(path: Path) -> str:

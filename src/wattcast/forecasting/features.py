@@ -104,13 +104,13 @@ class _History:
         return moments
 
     def events(self, column: str, threshold: float) -> tuple[Rows, Values]:
-        """For each row the last row at or before it in which the column changed by more than the threshold (-1: none), and all changes."""
+        """For each origin the last row before it in which the column changed by more than the threshold (-1: none), and all changes."""
         key = (column, threshold)
         if key not in self._events:
-            changes = np.diff(self.values(column)[:-1])
+            changes = np.diff(self.values(column))
             happened = np.abs(np.nan_to_num(changes)) > threshold
             last = np.maximum.accumulate(np.where(happened, np.arange(len(changes)), -1))
-            self._events[key] = (last.astype(np.int64), changes)
+            self._events[key] = (np.concatenate([[-1], last[:-1]]), changes)
         return self._events[key]
 
 
@@ -143,9 +143,9 @@ def _event_columns(history: _History, origins: Rows, column: str, threshold: flo
     """Age of the last event in steps (`memory` where older), its size and the length of the run before it (NaN beyond `memory`)."""
     last_event, changes = history.events(column, threshold)
     known = origins - 1
-    last = np.where(known >= 0, last_event[np.clip(known, 0, None)], -1)
+    last = last_event[origins]
     seen = (last >= 0) & (known - last < memory)
-    before = np.where(last > 0, last_event[np.clip(last - 1, 0, None)], -1)
+    before = last_event[np.clip(last, 0, None)]
     measured = seen & (before >= 0) & (known - before < memory)
     age = np.where(seen, known - last, memory)
     size = np.where(seen, changes[np.clip(last, 0, None)], np.nan)

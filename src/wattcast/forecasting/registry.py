@@ -8,11 +8,12 @@ from dataclasses import dataclass, field, replace
 from pydantic import TypeAdapter, ValidationError
 
 from wattcast.errors import RegistryConflict
-from wattcast.forecasting.baselines import Profile
+from wattcast.forecasting.baselines import Profile, climatological_profile, residual_spread
+from wattcast.forecasting.bundle import Bundle
 from wattcast.forecasting.metrics import Score
 from wattcast.forecasting.tasks import Task
 from wattcast.meter.quality import QualityReport
-from wattcast.meter.table import Meter
+from wattcast.meter.table import Meter, MeterTable
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,15 @@ class Slot:
         """The family of the champion, or an empty string where there is none."""
         return next((family for family, bundle in self.families.items() if bundle == self.champion), "")
 
+    def in_words(self) -> list[str]:
+        """Who answers, and who may not and why, a line each."""
+        answers = (
+            f"{self.champion_family} {self.champion[:12]} is the champion"
+            if self.champion
+            else self.skipped or "a baseline answers, no family beat it"
+        )
+        return [f"{self.task}: {answers}", *(f"{self.task}: {family} is vetoed: {why}" for family, why in self.vetoed.items())]
+
     def bundles(self) -> list[str]:
         """Every bundle that may answer, each once."""
         return list(dict.fromkeys(bundle for bundle in (self.champion, *self.families.values(), self.previous) if bundle))
@@ -91,6 +101,32 @@ class ServingManifest:
             previous = "" if before is None else before.previous if before.champion == slot.champion else before.champion
             kept[f"{slot.task}/{slot.meter}"] = replace(slot, previous=previous)
         return ServingManifest(self.serial + 1, meter.id, {**self.meters, meter.id: meter}, kept)
+
+
+def record_of(
+    bundle: Bundle, tests: Mapping[str, Score], table: MeterTable, quality: QualityReport, *, at: str, by: str, revision: str
+) -> Record:
+    """The record of a bundle: its scores, what its golden readings must give, and what the lower tiers need when it cannot answer.
+
+    tests: model name -> score on the test span; a model that lost to a baseline there vetoes the bundle. table: all readings of the meter.
+    """
+    manifest = bundle.manifest
+    return Record(
+        bundle=bundle.id,
+        task=manifest.task,
+        family=manifest.family,
+        meter=manifest.meter.id,
+        tests=tests,
+        validation={model.name: model.validation for model in manifest.models},
+        veto=tuple(f"from {name.replace('_', ' ')}, {loss}" for name, score in tests.items() for loss in score.losing_to()),
+        golden=bundle.golden_forecasts(),
+        baseline_spread=residual_spread(table.until(manifest.train_end_s), manifest.horizon, manifest.baselines, manifest.levels),
+        profile=climatological_profile(table, manifest.levels),
+        quality=quality,
+        trained_at=at,
+        trained_by=by,
+        revision=revision,
+    )
 
 
 def slot_of(name: str, task: Task, meter: str, levels: tuple[float, ...], records: list[Record], skipped: str) -> Slot:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from wattcast.forecasting.backtest import scored_test
 from wattcast.forecasting.baselines import TITLES
+from wattcast.forecasting.bundle import Bundle
 from wattcast.forecasting.families import family_of
-from wattcast.forecasting.metrics import Score
+from wattcast.forecasting.metrics import Score, Scored, score
+from wattcast.meter.table import Meter, MeterTable
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,11 @@ class ScoreRow:
     bundle: str
     score: Score
 
+    def figures(self) -> dict[str, float]:
+        """The headline figures, for `dvc metrics show`."""
+        score = self.score
+        return {"mae": score.mae, "rmse": score.rmse, "r2": score.r2, "coverage": score.coverage, "skill_mae": score.skill["mae"]}
+
 
 @dataclass(frozen=True)
 class Scorecard:
@@ -31,6 +40,21 @@ class Scorecard:
     rows: tuple[ScoreRow, ...]
     fallback_rows: tuple[ScoreRow, ...]
     skipped: dict[str, str]
+
+    @classmethod
+    def of(cls, meter: Meter, by_model: list[list[ScoreRow]], skipped: Mapping[str, str]) -> Scorecard:
+        """The scorecard of these rows, a list for each task and model; the first list of a task is its richest model's."""
+        tasks: set[str] = set()
+        rows: list[ScoreRow] = []
+        fallback_rows: list[ScoreRow] = []
+        for of_model in by_model:
+            (fallback_rows if of_model[0].task in tasks else rows).extend(of_model)
+            tasks.add(of_model[0].task)
+        return cls(meter.id, meter.simulated, tuple(rows), tuple(fallback_rows), dict(skipped))
+
+    def tests_of(self, bundle: str) -> dict[str, Score]:
+        """The scores of a bundle's models by their names, richest first."""
+        return {row.model: row.score for row in (*self.rows, *self.fallback_rows) if row.bundle == bundle}
 
     def to_json(self) -> str:
         """JSON with flat rows: task, family, model, bundle, and the fields of the score."""
@@ -59,6 +83,15 @@ class Scorecard:
             lines += ["", f"## {_words(task)}, from {_words(model)}", "", *_table(rows)]
         lines += ["", *(f"{_words(task)} was skipped: {why}." for task, why in self.skipped.items())] if self.skipped else []
         return "\n".join(lines) + "\n"
+
+
+def score_families(own: Mapping[str, Bundle], table: MeterTable, first_test: int) -> Iterator[tuple[list[ScoreRow], dict[str, Scored]]]:
+    """For each model of these bundles of one task, by family, richest first: the score of every family, and the rows behind it."""
+    manifest = next(iter(own.values())).manifest
+    for number, facts in enumerate(manifest.models):
+        models = {key: bundle.models[number] for key, bundle in own.items()}
+        scored = scored_test(models, table, first_test, manifest.baselines, manifest.levels)
+        yield [ScoreRow(manifest.task, key, facts.name, own[key].id, score(rows)) for key, rows in scored.items()], scored
 
 
 def _table(rows: list[ScoreRow]) -> list[str]:

@@ -100,8 +100,15 @@ def _values() -> dict[str, object]:
         raise BadRequest("the body is not JSON", "send one object whose keys are the names of the form's fields") from None
     if not isinstance(sent, dict):
         raise BadRequest("the body is JSON, but not an object", "send one object whose keys are the names of the form's fields")
-    # JSON can spell half a character ("\ud800"), which no page could be encoded with.
-    return {name: value.encode("utf-8", "replace").decode() if isinstance(value, str) else value for name, value in sent.items()}
+    return {name: _plain(value) for name, value in sent.items()}
+
+
+def _plain(value: object) -> object:
+    """A value of JSON that a page can show again."""
+    if isinstance(value, str):
+        # JSON can spell half a character ("\ud800"), which no page can be encoded with.
+        return value.encode("utf-8", "replace").decode()
+    return "(not a single value)" if isinstance(value, list | dict) else value
 
 
 def _answer(forecast: Forecast, typed: TypedReading) -> dict[str, object]:
@@ -137,8 +144,14 @@ def _day_ahead(meter: Meter) -> dict[str, object]:
         "forecast": forecast,
         "told": views.told(forecast),
         "curve": views.curve(forecast, before),
-        "trained": views.trained(record, site().service.trained_on(forecast.version), meter.zone) if record else "",
+        "trained": views.trained(record, _trained_on(forecast.version), meter.zone) if record else "",
     }
+
+
+def _trained_on(version: str) -> tuple[int, int] | None:
+    """The span of readings that the bundle learnt from, UTC epoch seconds."""
+    loaded = site().service._loaded.get(version)
+    return (loaded.manifest.train_start_s, loaded.manifest.train_end_s) if loaded else None
 
 
 def _stored(meter: Meter, step_s: int) -> MeterTable | None:
@@ -146,7 +159,7 @@ def _stored(meter: Meter, step_s: int) -> MeterTable | None:
     try:
         return site().readings.latest(meter.id, step_s)
     except WattcastError as error:
-        current_app.logger.error("%s: %s", error.title, error.message)
+        current_app.logger.warning("%s: %s", error.title, error.message)
         return None
 
 

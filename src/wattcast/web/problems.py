@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from flask import Flask, Response, current_app, make_response, render_template, request
+from flask import Flask, current_app, make_response, render_template, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.sansio.response import Response
 
 from wattcast.errors import BadMeterFile, BadRequest, NotEnoughHistory, NothingToScore, WattcastError
 
@@ -55,7 +56,7 @@ def problem_of(error: WattcastError) -> Problem:
         return Problem(422 if error.fields else 400, error.title, error.message, error.hint, error.fields)
     if isinstance(error, NotEnoughHistory | NothingToScore | BadMeterFile):
         return Problem(422, error.title, error.message, error.hint)
-    current_app.logger.error("%s: %s", error.title, error.message)
+    current_app.logger.warning("%s: %s", error.title, error.message)
     return Problem(503, error.title, "The service cannot answer this at the moment.", error.hint)
 
 
@@ -81,7 +82,7 @@ def register(app: Flask) -> None:
     def http(error: HTTPException) -> Response:
         status = error.code or 500
         if status < 400:
-            return Response.from_app(error, request.environ)
+            return error.get_response(request.environ)
         answer = respond(Problem(status, *_HTTP.get(status, (error.name, "The request cannot be answered."))))
         if isinstance(error, MethodNotAllowed):
             answer.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))

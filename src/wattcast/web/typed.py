@@ -48,9 +48,8 @@ def _moment(value: object) -> datetime:
     if not text:
         raise ValueError("give a date and a time, like 2010-11-26T21:05")
     try:
-        if not _MOMENT.fullmatch(text):
-            raise ValueError
-        moment = datetime.fromisoformat(text)
+        # Python alone would take a date without a time, or a week.
+        moment = datetime.fromisoformat(text if _MOMENT.fullmatch(text) else "")
     except ValueError:
         raise ValueError("is not a date with a time; write it like 2010-11-26T21:05") from None
     if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
@@ -97,7 +96,7 @@ class TypedReading(BaseModel):
     sub2_wh: _Number = _measured("Sub_metering_2", "Sub-meter 2", "Wh", (0, 1e5), 1, "energy of that minute")
     sub3_wh: _Number = _measured("Sub_metering_3", "Sub-meter 3", "Wh", (0, 1e5), 17, "energy of that minute")
     power_kw: Annotated[float | None, BeforeValidator(_number_or_none)] = _measured(
-        "Global_active_power", "Active power", "kW", (-1e3, 1e3), 1.1, "left empty: estimated from voltage × current", None
+        "Global_active_power", "Active power", "kW", (-1e3, 1e3), 1.1, "left empty: estimated from voltage and current", None
     )
     meter: str = Field("", title="Meter", max_length=100)
 
@@ -139,9 +138,18 @@ class FormField:
 
 def _drawn() -> tuple[FormField, ...]:
     schema = TypedReading.model_json_schema()
-    facts = {name: about | next(iter(about.get("anyOf", [])), {}) for name, about in schema["properties"].items() if "unit" in about}
+    facts = {name: about | about.get("anyOf", [{}])[0] for name, about in schema["properties"].items() if "unit" in about}
     return tuple(
-        FormField(name, of["title"], of["unit"], of["minimum"], of["maximum"], of["examples"][0], of["description"], name in schema["required"])
+        FormField(
+            name=name,
+            title=of["title"],
+            unit=of["unit"],
+            least=of["minimum"],
+            most=of["maximum"],
+            example=of["examples"][0],
+            says=of["description"],
+            required=name in schema["required"],
+        )
         for name, of in facts.items()
     )
 

@@ -13,7 +13,7 @@ from wattcast.forecasting.baselines import TITLES
 from wattcast.forecasting.families import family_of
 from wattcast.forecasting.forecast import TIERS, Forecast
 from wattcast.forecasting.metrics import Score
-from wattcast.forecasting.registry import Slot
+from wattcast.forecasting.registry import Record, Slot
 from wattcast.meter.clock import DAY_S, HOUR_S, zone_of
 from wattcast.meter.table import MINUTE_S, MeterTable
 from wattcast.serving import ForecastService
@@ -43,11 +43,6 @@ def duration(seconds: float) -> str:
     return "less than a minute"
 
 
-def answered_by(forecast: Forecast) -> str:
-    """Who answered, with its tier: XGBoost Regressor, the champion."""
-    return f"{forecast.model}, {TIERS[forecast.tier]}" if forecast.version else forecast.model
-
-
 def interval_name(levels: tuple[float, ...]) -> str:
     """The outermost interval in words: 80 % interval."""
     return f"{(levels[-1] - levels[0]) * 100:.0f} % interval"
@@ -60,27 +55,33 @@ def curve(forecast: Forecast, measured: MeterTable | None) -> dict[str, Any]:
     steps = [
         {
             "start": clock_time(step.start_s, forecast.zone),
-            "label": f"{local(step.start_s, forecast.zone, '%b %H:%M')} to {clock_time(step.start_s + forecast.step_s, forecast.zone, '%H:%M')}",
+            "label": _hours(step.start_s, forecast.step_s, forecast.zone),
             "mean": round(step.mean, 4),
             "low": round(step.quantiles[levels[0]], 4),
             "high": round(step.quantiles[levels[-1]], 4),
         }
         for step in forecast.steps
     ]
-    highest = max(steps, key=lambda step: float(step["mean"]))
+    highest = max(range(len(steps)), key=lambda number: forecast.steps[number].mean)
     return {
         "steps": steps,
         "end": clock_time(end_s, forecast.zone),
         "interval": interval_name(levels),
         "measured": _measured(measured) if measured is not None else [],
         "energy_kwh": round(sum(step.mean for step in forecast.steps) * forecast.step_s / HOUR_S, 2),
-        "highest": highest,
+        "highest": steps[highest],
     }
+
+
+def _hours(start_s: int, step_s: int, zone: str) -> str:
+    return f"{local(start_s, zone, '%b %H:%M')} to {clock_time(start_s + step_s, zone, '%H:%M')}"
 
 
 def _measured(table: MeterTable) -> list[tuple[str, float | None]]:
     values = [round(float(value), 4) if np.isfinite(value) else None for value in table.power_kw]
-    return [(clock_time(int(start), table.meter.zone), value) for start, value in zip(table.instants(), values, strict=True)]
+    # Every value holds for its whole step: the last one once more at its end.
+    starts = [*table.instants(), table.end_s]
+    return [(clock_time(int(start), table.meter.zone), value) for start, value in zip(starts, [*values, *values[-1:]], strict=True)]
 
 
 @dataclass(frozen=True)
@@ -137,9 +138,9 @@ def _family_line(family: str, score: Score, *, champion: bool) -> ScoreLine:
 
 
 def skill_in_words(score: Score) -> str:
-    """How much less (or more) error than the best baseline has: "13 % less (MAE), 19 % less (RMSE)"."""
+    """How much less (or more) error than the best baseline has: 13 % less MAE, 19 % less RMSE."""
     known = {measure: value for measure, value in score.skill.items() if np.isfinite(value)}
-    said = (f"{abs(value):.0%} {'less' if value >= 0 else 'more'} ({measure.upper()})" for measure, value in known.items())
+    said = (f"{abs(value):.0%} {'less' if value >= 0 else 'more'} {measure.upper()}" for measure, value in known.items())
     return ", ".join(said).replace("%", " %") or "no baseline"
 
 

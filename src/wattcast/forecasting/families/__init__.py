@@ -5,13 +5,16 @@ Importing this loads no learner: each family imports its library when it fits.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from wattcast.errors import BadParams
 from wattcast.forecasting.trees import TreeEnsemble
 
 Matrix = npt.NDArray[np.float32]
@@ -32,12 +35,26 @@ class Fitted:
     predict_native: Callable[[Matrix], Matrix]
 
 
+@contextmanager
+def settings_checked_by(title: str, refusal: type[Exception]) -> Iterator[None]:
+    """What the library raises over its settings becomes one BadParams with its first line."""
+    try:
+        yield
+    except refusal as cause:
+        said = re.sub(r"^\[[\d:]+\] \S+: ", "", str(cause).strip().splitlines()[0])
+        raise BadParams(f"{title} refuses its settings: {said}", "correct them under families in params.yaml") from cause
+
+
 class Family(Protocol):
-    """One kind of model. key: its name in params.yaml and commands; title: its name on the page; file_stem: its name in metrics/."""
+    """One kind of model. key: its name in params.yaml and commands; title: its name on the page; file_stem: its name in metrics/.
+
+    settings: the names it knows in params.yaml, as its library spells them; the first one, how many trees a head grows, is required.
+    """
 
     key: str
     title: str
     file_stem: str
+    settings: tuple[str, ...]
 
     def fit(
         self,

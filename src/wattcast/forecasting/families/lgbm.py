@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from wattcast.forecasting.families import Fitted, Matrix, Progress
+from wattcast.forecasting.families import Fitted, Matrix, Progress, settings_checked_by
 from wattcast.forecasting.trees import float32_below, from_lightgbm, merged
 
 _THRESHOLDS = re.compile(r"^threshold=(.*)$", re.MULTILINE)
@@ -20,6 +20,23 @@ class LightGBM:
     key = "lgbm"
     title = "LightGBM Regressor"
     file_stem = "LightGBMRegressor"
+    settings = (
+        "rounds",
+        "learning_rate",
+        "num_leaves",
+        "max_depth",
+        "max_bin",
+        "min_data_in_leaf",
+        "min_sum_hessian_in_leaf",
+        "feature_fraction",
+        "feature_fraction_bynode",
+        "bagging_fraction",
+        "bagging_freq",
+        "lambda_l1",
+        "lambda_l2",
+        "extra_trees",
+        "path_smooth",
+    )
 
     def fit(
         self,
@@ -48,7 +65,9 @@ class LightGBM:
             def report(env: Any, start: int = start) -> None:
                 progress((start + env.iteration + 1) / (rounds * len(objectives)))
 
-            texts[name] = _with_float32_thresholds(lightgbm.train(shared | objective, data, rounds, callbacks=[report]).model_to_string())
+            with settings_checked_by(self.title, lightgbm.basic.LightGBMError):
+                booster = lightgbm.train(shared | objective, data, rounds, callbacks=[report])
+            texts[name] = _with_float32_thresholds(booster.model_to_string())
 
         def predict_native(rows: Matrix) -> Matrix:
             boosters = [lightgbm.Booster(model_str=text) for text in texts.values()]

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from wattcast.forecasting.families import Fitted, Matrix, Progress
+from wattcast.forecasting.families import Fitted, Matrix, Progress, settings_checked_by
 from wattcast.forecasting.trees import TreeEnsemble, from_xgboost
 
 Leaves = npt.NDArray[np.int64]
@@ -27,6 +27,19 @@ class RandomForest:
     key = "rf"
     title = "Random Forest Regressor"
     file_stem = "RandomForestRegressor"
+    settings = (
+        "trees",
+        "max_depth",
+        "max_leaves",
+        "max_bin",
+        "min_child_weight",
+        "gamma",
+        "subsample",
+        "colsample_bytree",
+        "colsample_bynode",
+        "reg_alpha",
+        "reg_lambda",
+    )
 
     def fit(
         self,
@@ -45,9 +58,9 @@ class RandomForest:
         grown = {name: value for name, value in settings.items() if name != "trees"}
         grown |= {"num_parallel_tree": int(settings["trees"]), "eta": 1.0, "objective": "reg:squarederror"}
         grown |= {"tree_method": "hist", "nthread": threads, "seed": seed, "verbosity": 0}
-        forest = xgboost.train(
-            grown, xgboost.QuantileDMatrix(matrix, targets, nthread=threads, max_bin=int(settings.get("max_bin", 256))), 1
-        )
+        data = xgboost.QuantileDMatrix(matrix, targets, nthread=threads, max_bin=int(settings.get("max_bin", 256)))
+        with settings_checked_by(self.title, xgboost.core.XGBoostError):
+            forest = xgboost.train(grown, data, 1)
         progress(0.7)
         model = json.loads(bytes(forest.save_raw("json")))
         reached = forest.predict(xgboost.DMatrix(matrix, nthread=threads), pred_leaf=True).astype(np.int64)

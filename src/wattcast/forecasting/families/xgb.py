@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from wattcast.forecasting.families import Fitted, Matrix, Progress
+from wattcast.forecasting.families import Fitted, Matrix, Progress, settings_checked_by
 from wattcast.forecasting.trees import from_xgboost, merged
 
 
@@ -18,6 +18,21 @@ class XGBoost:
     key = "xgb"
     title = "XGBoost Regressor"
     file_stem = "XGBoostRegressor"
+    settings = (
+        "rounds",
+        "eta",
+        "grow_policy",
+        "max_depth",
+        "max_leaves",
+        "max_bin",
+        "min_child_weight",
+        "gamma",
+        "subsample",
+        "colsample_bytree",
+        "colsample_bynode",
+        "reg_alpha",
+        "reg_lambda",
+    )
 
     def fit(
         self,
@@ -39,9 +54,10 @@ class XGBoost:
         data = xgboost.QuantileDMatrix(matrix, targets, nthread=threads, max_bin=int(settings.get("max_bin", 256)))
         # A quantile round grows a tree per level.
         work = rounds * (1 + len(levels))
-        mean = xgboost.train(shared | {"objective": "reg:squarederror"}, data, rounds, callbacks=[_reporter(progress, 0, 1, work)])
-        quantile_settings = shared | {"objective": "reg:quantileerror", "quantile_alpha": list(levels)}
-        quantiles = xgboost.train(quantile_settings, data, rounds, callbacks=[_reporter(progress, rounds, len(levels), work)])
+        quantile = {"objective": "reg:quantileerror", "quantile_alpha": list(levels)}
+        with settings_checked_by(self.title, xgboost.core.XGBoostError):
+            mean = xgboost.train(shared | {"objective": "reg:squarederror"}, data, rounds, callbacks=[_reporter(progress, 0, 1, work)])
+            quantiles = xgboost.train(shared | quantile, data, rounds, callbacks=[_reporter(progress, rounds, len(levels), work)])
 
         def predict_native(rows: Matrix) -> Matrix:
             heads = [model.inplace_predict(rows).reshape(len(rows), -1) for model in (mean, quantiles)]

@@ -1,0 +1,157 @@
+"""gunicorn, run from Python: one master that imports no model, workers that load their own, and plain words on the console.
+
+Threaded workers keep connections alive without a thread each; synchronous ones would drop them. Never `preload_app`: OpenMP libraries
+and thread pools loaded before a fork hang after it (xgboost 8040, LightGBM 6137).
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gunicorn.app.base import BaseApplication
+
+from wattcast.errors import Unavailable, WattcastError, explain
+
+if TYPE_CHECKING:
+    from wattcast.config import Settings
+
+Say = Callable[[str], None]
+
+_PORTS_TRIED = 50
+_MEMORY_FOLDER = Path("/dev/shm")  # noqa: S108 (gunicorn's heartbeat: a file without a name, in memory)
+_BOOT_FAILED = 3
+
+
+def serve(settings: Settings, *, port_given: bool, say: Say) -> None:
+    """Serve until SIGTERM or Ctrl-C. `say` gets one line when the first worker has loaded its models.
+
+    Raises Unavailable where the port given is busy or the address cannot be had; a port not given moves on to the next free one.
+    """
+    listener = _listen(settings, port_given=port_given, say=say)
+    url = _url(settings.host, listener)
+    master = os.getpid()
+    # What is buffered now would be written once more by every worker.
+    sys.stdout.flush()
+    try:
+        _Server(settings, listener.detach(), lambda app: _told(app, url, say)).run()
+    except SystemExit as end:
+        # Workers leave by this way too: what follows `serve` is the master's alone.
+        if os.getpid() != master:
+            raise
+        if end.code:
+            raise SystemExit(1) from None
+
+
+class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
+    """gunicorn's application with our settings."""
+
+    def __init__(self, settings: Settings, listener: int, ready: Callable[[Any], None]) -> None:
+        self._settings = settings
+        self._listener = listener
+        self._ready = ready
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Everything that differs from gunicorn's defaults."""
+        chosen = {
+            "bind": f"fd://{self._listener}",
+            "workers": self._settings.workers,
+            "threads": self._settings.threads,
+            "worker_class": "gthread",
+            "keepalive": 75,
+            "graceful_timeout": 20,
+            "loglevel": "warning",
+            "proc_name": "wattcast",
+            "post_worker_init": self._announce,
+        }
+        if _MEMORY_FOLDER.is_dir() and os.access(_MEMORY_FOLDER, os.W_OK):
+            chosen["worker_tmp_dir"] = str(_MEMORY_FOLDER)
+        # Newer versions open a socket for commands, which can deadlock (gunicorn 3509) and wants a writable home.
+        if "control_socket_disable" in self.cfg.settings:
+            chosen["control_socket_disable"] = True
+        for name, value in chosen.items():
+            self.cfg.set(name, value)
+        logging.getLogger("gunicorn.error").addFilter(_unless_explained)
+
+    def load(self) -> Any:
+        """The app of a worker. A refusal is said once and ends the server."""
+        from wattcast.web.app import create_app  # noqa: PLC0415 (workers only: the master stays light)
+
+        try:
+            return create_app(self._settings)
+        except WattcastError as error:
+            print(explain(error), file=sys.stderr, flush=True)
+            sys.exit(_BOOT_FAILED)
+
+    def _announce(self, worker: Any) -> None:
+        if worker.age == 1:
+            self._ready(worker.wsgi)
+
+
+def _unless_explained(record: logging.LogRecord) -> bool:
+    """Leave out gunicorn's own lines about a worker that could not start: why was said already."""
+    arguments = record.args if isinstance(record.args, tuple) else ()
+    boot = record.msg.startswith("Worker (pid") and arguments[-1:] == (_BOOT_FAILED,)
+    return not (boot or record.msg in ("Shutting down: %s", "Reason: %s"))
+
+
+def _listen(settings: Settings, *, port_given: bool, say: Say) -> socket.socket:
+    """A listening socket at the settings' port, or at the next free one where no port was given."""
+    last = settings.port if port_given or settings.port == 0 else min(settings.port + _PORTS_TRIED, 65_535)
+    why = ""
+    for port in range(settings.port, last + 1):
+        try:
+            listener = _bound(settings.host, port)
+        except OSError as cause:
+            if cause.errno not in (errno.EADDRINUSE, errno.EACCES):
+                raise Unavailable(f"cannot listen on {settings.host}: {cause.strerror or cause}", "check WATTCAST_HOST") from cause
+            why = "busy" if cause.errno == errno.EADDRINUSE else "not allowed to this user"
+            continue
+        if port != settings.port and settings.port:
+            say(f"port {settings.port} is {why}: using {port}")
+        return listener
+    ports = str(settings.port) if last == settings.port else f"{settings.port} to {last}"
+    raise Unavailable(f"port {ports} is {why}", "stop what listens there, or choose another port: PORT=5001")
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    if port and _answers(host, port):
+        raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family)
+
+
+def _answers(host: str, port: int) -> bool:
+    """Whether something listens there already; macOS would let us bind beside it."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.settimeout(0.5)
+        return probe.connect_ex((host, port)) == 0
+
+
+def _url(host: str, listener: socket.socket) -> str:
+    shown = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 (a link that opens, not an address to listen on)
+    return f"http://{f'[{shown}]' if ':' in shown else shown}:{listener.getsockname()[1]}"
+
+
+def _told(app: Any, url: str, say: Say) -> None:
+    """Say where the service is, for which meter, and what it refused to load."""
+    here = app.extensions["wattcast"]
+    service = here.service
+    for bundle, reason in service.refused.items():
+        say(f"refused: model file {bundle[:12]}: {reason}")
+    if not service.manifest.meters:
+        say(f"ready: {url}, but no meter is registered yet: make run")
+    else:
+        name = here.meter or service.manifest.latest_meter
+        meter = service.manifest.meters.get(name)
+        said = "unknown" if meter is None else "SIMULATED readings" if meter.simulated else meter.zone
+        say(f"ready: {url} (meter {name}, {said})")
+    # A console that is a pipe keeps what is said until its buffer is full.
+    sys.stdout.flush()

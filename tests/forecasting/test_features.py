@@ -1,0 +1,251 @@
+"""Nothing leaks, and every feature is what its name says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from wattcast.errors import LeakingSpec
+from wattcast.forecasting import spec as spec_module
+from wattcast.forecasting.features import available_columns, build_features
+from wattcast.forecasting.spec import FeatureSpec, Recent, Seasonal
+from wattcast.meter.clock import DAY_S, HOUR_S
+from wattcast.meter.table import Meter, MeterTable
+
+MINUTE = FeatureSpec(
+    60,
+    1,
+    "UTC",
+    recent=(
+        Recent("power_kw", offsets=(0, 1, 5), means=(3, 60), spreads=(15,), extremes=(5, 20), event=0.3),
+        Recent("rest_kw", offsets=(0,), event=0.2),
+        Recent("apparent_excess_kw", offsets=(0,)),
+        Recent("voltage_v", offsets=(0, 2), means=(10,)),
+    ),
+    target="change",
+    event_memory=40,
+)
+HOUR = FeatureSpec(
+    3600,
+    30,
+    "Europe/Paris",
+    recent=(Recent("power_kw", offsets=(0, 1), means=(24,)),),
+    seasonal=Seasonal(days=(1, 2, 7), hours=(24, 48), means=((1, 2, 3), (7, 14))),
+    holidays=(datetime(2010, 3, 29, tzinfo=UTC).toordinal(),),
+)
+
+
+def minutes(count: int = 400, seed: int = 3) -> MeterTable:
+    """Minutes with steps, noise and gaps, and the UCI channels."""
+    chance = np.random.default_rng(seed)
+    power = (0.3 + np.repeat(chance.integers(0, 3, count // 20 + 1), 20)[:count] + chance.normal(0, 0.02, count)).astype(np.float32)
+    columns = {name: chance.uniform(0, 20, count).astype(np.float32) for name in ("sub1_wh", "sub2_wh", "sub3_wh", "current_a")}
+    columns["voltage_v"] = chance.normal(240, 2, count).astype(np.float32)
+    holes = chance.random(count) < 0.1
+    power[holes] = np.nan
+    columns["voltage_v"][holes] = np.nan
+    return MeterTable(Meter("house"), 1_262_304_000, 60, power, columns)
+
+
+def hours(start: datetime, count: int = 24 * 40, zone: str = "Europe/Paris", seed: int = 5) -> MeterTable:
+    """Hours with gaps, in a zone whose clock changes."""
+    power = np.random.default_rng(seed).uniform(0, 3, count).astype(np.float32)
+    power[::17] = np.nan
+    return MeterTable(Meter("house", zone=zone), int(start.timestamp()), 3600, power)
+
+
+SPRING, AUTUMN = datetime(2010, 3, 1, tzinfo=UTC), datetime(2010, 10, 5, tzinfo=UTC)
+CASES = [pytest.param(minutes(), MINUTE, id="minutes")] + [
+    pytest.param(hours(start, zone=zone), replace(HOUR, zone=zone), id=f"{zone}-{name}")
+    for zone in ("Europe/Paris", "America/New_York", "UTC")
+    for name, start in (("spring", SPRING), ("autumn", AUTUMN))
+]
+
+
+@pytest.mark.parametrize(("table", "spec"), CASES)
+def test_many_origins_equal_each_origin_from_its_own_past(table: MeterTable, spec: FeatureSpec) -> None:
+    """Rows built for many origins at once are the rows built from only that origin's past."""
+    origins = np.arange(0, len(table) + 1, 7)
+    together = build_features(table, origins, spec).matrix.reshape(len(origins), spec.horizon, -1)
+    for number, origin in enumerate(origins):
+        alone = build_features(table.rows(0, int(origin)), np.array([origin]), spec).matrix
+        assert_allclose(alone, together[number], rtol=1e-5, atol=1e-6)
+
+
+def changed_after(table: MeterTable, origin: int) -> MeterTable:
+    """The table with everything after the origin replaced by an absurd value, gaps included."""
+    columns = {name: np.where(np.arange(len(table)) < origin, values, np.float32(1e9)) for name, values in table.columns().items()}
+    return replace(table, power_kw=columns.pop("power_kw"), covariates=columns)
+
+
+def leaks(table: MeterTable, spec: FeatureSpec) -> bool:
+    """Whether a row of features differs when what comes after its origin is replaced."""
+    for origin in range(1, len(table), 13):
+        at = np.array([origin])
+        before, after = (build_features(each, at, spec).matrix for each in (table, changed_after(table, origin)))
+        if not np.array_equal(before, after, equal_nan=True):
+            return True
+    return False
+
+
+@pytest.mark.parametrize(("table", "spec"), CASES)
+def test_nothing_after_the_origin_changes_a_feature(table: MeterTable, spec: FeatureSpec) -> None:
+    """Replacing every value after the origin by 1e9 changes no feature, over days of 23 and 25 hours too."""
+    assert not leaks(table, spec)
+
+
+LEAKS = [
+    pytest.param({"recent": (Recent("power_kw", offsets=(-1,)),)}, id="offset"),
+    pytest.param({"recent": (Recent("voltage_v", offsets=(0, -2)),)}, id="covariate"),
+]
+
+
+@pytest.mark.parametrize("change", LEAKS)
+def test_a_leaking_spec_is_refused_and_would_leak(change: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A spec that reaches past the origin cannot be built; with the refusal switched off, the leak test finds it."""
+    with pytest.raises(LeakingSpec, match="after the origin"):
+        replace(MINUTE, **change)
+    monkeypatch.setattr(spec_module, "_refuse_leaks", lambda _: None)
+    assert leaks(minutes(), replace(MINUTE, **change))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"recent": (Recent("power_kw", means=(0,)),)},
+        {"recent": (Recent("power_kw", extremes=(5, -1)),)},
+        {"seasonal": Seasonal(days=(0,))},
+        {"seasonal": Seasonal(hours=(-24,))},
+        {"seasonal": Seasonal(means=((1, 0),))},
+        {"calendar": ("hour", "temperature")},
+    ],
+)
+def test_a_spec_that_names_no_moment_before_is_refused(change: dict[str, object]) -> None:
+    """Empty windows, lags that do not go back and columns not known ahead are refused too."""
+    with pytest.raises(LeakingSpec):
+        replace(MINUTE, **change)
+
+
+def test_recent_features_count_back_from_the_last_reading_known() -> None:
+    """Offset 0 is the last reading before the origin; means, spreads and extremes skip what was not measured."""
+    power = np.array([1, 2, np.nan, 4, 5, 9], dtype=np.float32)
+    table = MeterTable(Meter("house"), 0, 60, power)
+    spec = FeatureSpec(60, 1, "UTC", recent=(Recent("power_kw", offsets=(0, 2, 9), means=(3,), spreads=(3,), extremes=(4,)),), calendar=())
+    features = build_features(table, np.array([5]), spec)
+    assert spec.names == (
+        "power_kw[-0]",
+        "power_kw[-2]",
+        "power_kw[-9]",
+        "power_kw.mean3",
+        "power_kw.spread3",
+        "power_kw.min4",
+        "power_kw.max4",
+    )
+    assert_allclose(features.matrix[0], [5, np.nan, np.nan, 4.5, 0.5, 2, 5])
+    assert features.targets[0] == 9
+
+
+def test_events_tell_age_size_and_the_run_before() -> None:
+    """The last change beyond the threshold: how long ago, how large, and how long the load had been steady before it."""
+    power = np.array([1, 1, 3, 3, 3, 1, 1], dtype=np.float32)
+    spec = FeatureSpec(60, 1, "UTC", recent=(Recent("power_kw", event=0.5),), calendar=(), event_memory=5)
+    matrix = build_features(MeterTable(Meter("house"), 0, 60, power), np.array([2, 3, 5, 6, 7]), spec).matrix
+    assert_array_equal(matrix, np.array([[5, np.nan, np.nan], [0, 2, np.nan], [2, 2, np.nan], [0, -2, 3], [1, -2, 3]], dtype=np.float32))
+
+
+def test_a_seasonal_lag_serves_the_leads_it_reaches_back_past() -> None:
+    """Yesterday is known for leads 1 to 24 and null beyond, where the day before yesterday takes over."""
+    table = MeterTable(Meter("house"), 0, 3600, np.arange(24 * 20, dtype=np.float32))
+    spec = FeatureSpec(3600, 30, "UTC", seasonal=Seasonal(days=(1, 2), hours=(24,), means=((1, 2),)), calendar=())
+    matrix = build_features(table, np.array([240]), spec).matrix
+    targets = np.arange(240, 270)
+    assert_array_equal(matrix[:, 0], np.arange(1, 31))
+    assert_array_equal(matrix[:, 1], np.where(np.arange(30) < 24, targets - 24, np.nan))
+    assert_array_equal(matrix[:, 2], targets - 48)
+    assert_array_equal(matrix[:, 1], matrix[:, 3])
+    assert_array_equal(matrix[:, 4], np.where(np.arange(30) < 24, targets - 36, targets - 48))
+
+
+@pytest.mark.parametrize(
+    ("zone", "day", "length"),
+    [
+        ("Europe/Paris", datetime(2010, 3, 28, tzinfo=UTC), 23),
+        ("Europe/Paris", datetime(2010, 10, 31, tzinfo=UTC), 25),
+        ("America/New_York", datetime(2010, 3, 14, tzinfo=UTC), 23),
+        ("America/New_York", datetime(2010, 11, 7, tzinfo=UTC), 25),
+    ],
+)
+def test_wall_clock_lags_keep_the_local_hour_over_a_clock_change(zone: str, day: datetime, length: int) -> None:
+    """The day after a change of the clock, yesterday at the same local hour is 23 or 25 hours back, and the hour feature is local."""
+    noon = int(day.timestamp()) + DAY_S + (12 - {"Europe/Paris": 1, "America/New_York": -5}[zone]) * HOUR_S
+    noon -= HOUR_S if length == 23 else 0
+    start = noon - 10 * DAY_S
+    table = MeterTable(Meter("house", zone=zone), start, 3600, np.arange(24 * 12, dtype=np.float32))
+    # From noon on the day of the change to noon the day after lie 24 hours; the change lies in the night before.
+    origin = (noon - DAY_S - start) // HOUR_S
+    spec = FeatureSpec(3600, 1, zone, seasonal=Seasonal(days=(1,)), calendar=("hour", "weekday"))
+    matrix = build_features(table, np.array([origin]), spec).matrix
+    assert_array_equal(matrix[0], [origin - length, 12, 6])
+
+
+def test_original_fault_2_the_hour_is_the_targets_and_no_lag_runs_across_a_gap() -> None:
+    """Training and serving take the hour of the target minute from one function, and a gap stays a gap instead of an older value."""
+    power = np.array([1, 2, np.nan, np.nan, 5], dtype=np.float32)
+    table = MeterTable(Meter("house"), 3600 * 9 - 60 * 3, 60, power)
+    spec = FeatureSpec(60, 1, "UTC", recent=(Recent("power_kw", offsets=(0,)),), calendar=("hour",))
+    training = build_features(table, np.array([2, 3, 4]), spec)
+    assert_allclose(training.matrix, [[2, 8 + 59 / 60], [np.nan, 9], [np.nan, 9 + 1 / 60]], rtol=1e-6)
+    serving = build_features(table.rows(1, 2), np.array([1]), spec)
+    assert_array_equal(serving.matrix[0], training.matrix[0])
+
+
+def test_calendar_knows_the_local_day() -> None:
+    """Weekday, day of the year and holiday are those of the meter's zone."""
+    start = int(datetime(2009, 12, 31, 23, tzinfo=UTC).timestamp())
+    table = MeterTable(Meter("house", zone="Europe/Paris"), start, 3600, np.zeros(1, dtype=np.float32))
+    spec = FeatureSpec(3600, 1, "Europe/Paris", holidays=(datetime(2010, 1, 1, tzinfo=UTC).toordinal(),))
+    assert_array_equal(build_features(table, np.array([0]), spec).matrix[0], [0, 4, 0, 1])
+
+
+def test_a_change_counts_from_the_last_reading_and_needs_it() -> None:
+    """Targets are differences from the last reading known; without one the row cannot be trained on."""
+    table = MeterTable(Meter("house"), 0, 60, np.array([1, 3, np.nan, 4], dtype=np.float32))
+    features = build_features(table, np.array([1, 2, 3]), replace(MINUTE, recent=(Recent("power_kw", offsets=(0,)),)))
+    assert_array_equal(features.targets[:1], [2])
+    assert_array_equal(features.base_kw, [1, 3, np.nan])
+    assert_array_equal(features.trainable, [True, False, False])
+
+
+def test_chosen_leads_are_the_same_rows() -> None:
+    """Rows for some leads are the rows of all leads, picked out."""
+    table = hours(SPRING)
+    origins = np.array([500, 501])
+    every = build_features(table, origins, HOUR).matrix.reshape(2, 30, -1)
+    some = build_features(table, origins, HOUR, np.array([[3, 30], [1, 24]])).matrix
+    assert_array_equal(some, np.stack([every[0, 2], every[0, 29], every[1, 0], every[1, 23]]))
+
+
+def test_history_is_as_long_as_said() -> None:
+    """A row built from the last `history_steps` readings is the row built from all of them."""
+    for table, spec, origin in ((minutes(), MINUTE, 300), (hours(SPRING), HOUR, 900)):
+        first = origin - spec.history_steps
+        short = build_features(table.rows(first, origin), np.array([origin - first]), spec).matrix
+        assert_allclose(short, build_features(table, np.array([origin]), spec).matrix, rtol=1e-5, atol=1e-6)
+
+
+def test_derived_columns_need_what_they_are_made_of() -> None:
+    """What sub-meters leave unexplained is there for a meter that has them, and null for a reading without."""
+    assert available_columns({"power_kw", "voltage_v", "current_a"}) == {"power_kw", "voltage_v", "current_a", "apparent_excess_kw"}
+    table = MeterTable(
+        Meter("house"),
+        0,
+        60,
+        np.array([2.0], dtype=np.float32),
+        {name: np.array([10.0], dtype=np.float32) for name in ("sub1_wh", "sub2_wh", "sub3_wh")},
+    )
+    spec = FeatureSpec(60, 1, "UTC", recent=(Recent("rest_kw", offsets=(0,)), Recent("apparent_excess_kw", offsets=(0,))), calendar=())
+    assert_allclose(build_features(table, np.array([1]), spec).matrix, [[0.2, np.nan]], atol=1e-6)

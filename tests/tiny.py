@@ -1,0 +1,170 @@
+"""Tiny meters, tasks and bundles that several rooms' tests share: real ones, trained once in each test process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from wattcast.forecasting.backtest import first_test_row
+from wattcast.forecasting.baselines import climatological_profile, residual_spread
+from wattcast.forecasting.bundle import open_bundle
+from wattcast.forecasting.families import family_of
+from wattcast.forecasting.registry import Record
+from wattcast.forecasting.spec import Recent, Seasonal
+from wattcast.forecasting.tasks import Effort, ModelPlan, Task
+from wattcast.forecasting.training import Recipe, train
+from wattcast.meter.clock import DAY_S
+from wattcast.meter.quality import QualityReport
+from wattcast.meter.table import Flow, Meter, MeterTable
+
+START_S = 1_262_304_000  # 2010-01-01, a Friday
+LEVELS = (0.1, 0.5, 0.9)
+TRAIN_SHARE = 0.8
+SETTINGS: Mapping[str, Mapping[str, Any]] = {
+    "xgb": {"rounds": 8, "eta": 0.4, "max_depth": 3, "max_bin": 31},
+    "rf": {"trees": 5, "max_depth": 5, "max_bin": 31, "min_child_weight": 5, "subsample": 0.7, "reg_lambda": 0},
+    "lgbm": {"rounds": 8, "learning_rate": 0.4, "num_leaves": 7, "max_bin": 31, "min_data_in_leaf": 10},
+}
+_EFFORT = Effort(max_rows=3_000, validation_blocks=1, validation_max_rows=1_500)
+TASKS: Mapping[str, Task] = {
+    "next_minute": Task(
+        resolution_s=60,
+        horizon=1,
+        target="change",
+        models=(
+            ModelPlan(
+                "history",
+                least_readings=10,
+                recent=(
+                    Recent("power_kw", offsets=(0, 1, 2), means=(5, 30), spreads=(5,), extremes=(5,), event=0.3),
+                    Recent("rest_kw", offsets=(0,)),
+                    Recent("voltage_v", offsets=(0,)),
+                ),
+                calendar=("hour",),
+            ),
+            ModelPlan("one_reading", least_readings=1, recent=(Recent("power_kw", offsets=(0,)),), calendar=("hour",)),
+        ),
+        baselines=("persistence",),
+        embargo_steps=10,
+        efforts={"fast": _EFFORT},
+        event_memory=60,
+    ),
+    "day_ahead": Task(
+        resolution_s=3600,
+        horizon=24,
+        target="level",
+        models=(
+            ModelPlan(
+                "history",
+                least_readings=48,
+                recent=(Recent("power_kw", offsets=(0, 1), means=(24,)),),
+                seasonal=Seasonal(days=(1, 2, 7), means=((1, 2, 3),)),
+                calendar=("hour", "weekday"),
+            ),
+        ),
+        baselines=("mean_7_days", "daily_naive", "persistence"),
+        embargo_steps=24,
+        efforts={"fast": _EFFORT},
+        leads_per_origin=5,
+    ),
+}
+
+
+def minute_table(days: int = 4, meter: Meter | None = None) -> MeterTable:
+    """Days of minutes with appliances that run for a while, noise, a few gaps, and the UCI channels."""
+    chance = np.random.default_rng(11)
+    count = days * 1_440
+    on = np.zeros((3, count), dtype=bool)
+    for number, (length, runs_a_day) in enumerate(((20, 14), (45, 6), (90, 4))):
+        for begin in chance.integers(0, count, runs_a_day * days):
+            on[number, begin : begin + length] = True
+    sub_wh = on * np.array([[18.0], [25.0], [17.0]])
+    power = 0.25 + sub_wh.sum(axis=0) * 0.06 + 0.1 * np.sin(np.arange(count) * 2 * np.pi / 1_440) + chance.normal(0, 0.02, count)
+    voltage = chance.normal(240, 2, count)
+    columns = {
+        "reactive_power_kvar": 0.1 + 0.05 * power,
+        "voltage_v": voltage,
+        "current_a": power * 1_000 / voltage,
+        **{f"sub{number + 1}_wh": sub_wh[number] for number in range(3)},
+    }
+    gaps = chance.random(count) < 0.004
+    gaps[-5:] = False
+
+    def with_gaps(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+        return np.where(gaps, np.nan, values.round(3)).astype(np.float32)
+
+    covariates = {name: with_gaps(values) for name, values in columns.items()}
+    return MeterTable(meter or Meter("house", zone="Europe/Paris"), START_S, 60, with_gaps(power), covariates)
+
+
+def hour_table(days: int = 60, flow: Flow = "consumption") -> MeterTable:
+    """Days of hours with mornings, evenings and weekends, without covariates. net: it feeds in at noon."""
+    chance = np.random.default_rng(12)
+    hour = np.arange(days * 24) % 24
+    weekend = (np.arange(days * 24) // 24 + 4) % 7 >= 5
+    shape = 0.4 + 1.1 * np.exp(-(((hour - 7.5) / 1.5) ** 2)) + 1.6 * np.exp(-(((hour - 19.5) / 2.5) ** 2)) + 0.3 * weekend
+    power = shape * chance.lognormal(0, 0.15, len(hour)) - (2.5 * np.exp(-(((hour - 12.5) / 2) ** 2)) if flow == "net" else 0.0)
+    return MeterTable(Meter("house", zone="Europe/Paris", flow=flow), START_S, 3600, power.astype(np.float32))
+
+
+def table_of(task_name: str) -> MeterTable:
+    """The readings that the tiny task is trained and asked on."""
+    return minute_table() if task_name == "next_minute" else hour_table()
+
+
+def recipe(task_name: str = "next_minute", family: str = "xgb", **changes: Any) -> Recipe:
+    """A recipe that trains in a fraction of a second, one thread."""
+    whole = Recipe(
+        task_name=task_name,
+        task=TASKS[task_name],
+        family=family_of(family),
+        settings=SETTINGS[family],
+        effort=_EFFORT,
+        levels=LEVELS,
+        train_share=TRAIN_SHARE,
+        seed=1,
+        threads=1,
+    )
+    return replace(whole, **changes)
+
+
+@cache
+def bundle(task_name: str = "next_minute", family: str = "xgb", seed: int = 1) -> bytes:
+    """The bytes of a trained bundle."""
+    return train_on(table_of(task_name), recipe(task_name, family, seed=seed))
+
+
+def train_on(table: MeterTable, recipe: Recipe) -> bytes:
+    """The bytes of a bundle trained on the first part of these readings."""
+    return train(table, first_test_row(table, recipe.train_share), recipe, lambda share: None)
+
+
+def record(data: bytes, table: MeterTable | None = None, **changes: Any) -> Record:
+    """What `register` would know of these bytes, its test scores taken from the validation."""
+    opened = open_bundle(data)
+    manifest = opened.manifest
+    table = table if table is not None else table_of(manifest.task)
+    known = table.until(manifest.train_end_s)
+    validation = {model.name: model.validation for model in manifest.models}
+    whole = Record(
+        bundle=opened.id,
+        task=manifest.task,
+        family=manifest.family,
+        meter=manifest.meter.id,
+        tests=validation,
+        validation=validation,
+        veto=(),
+        golden=opened.golden_forecasts(),
+        baseline_spread=residual_spread(known, manifest.horizon, manifest.baselines, manifest.levels),
+        profile=climatological_profile(known, manifest.levels),
+        quality=QualityReport("good", ("A tiny house.",), {"span_days": len(known) * known.step_s / DAY_S}),
+        trained_at="2010-03-01T00:00:00+00:00",
+        trained_by="tests",
+        revision="",
+    )
+    return replace(whole, **changes)

@@ -1,0 +1,49 @@
+"""A store with small trained models for the web tests: trained once, copied for each test that alters it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from small_store import NOW_S, publish_two_meters
+
+from wattcast.config import Settings
+from wattcast.web.app import create_app
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store of two meters, `house` and `hourly`. Never to be altered."""
+    store = tmp_path_factory.mktemp("trained") / "store"
+    publish_two_meters(store)
+    return store
+
+
+@pytest.fixture
+def store(trained: Path, tmp_path: Path) -> Path:
+    """A copy of the trained store, free to be altered."""
+    shutil.copytree(trained, tmp_path / "store")
+    return tmp_path / "store"
+
+
+Browse = Callable[..., FlaskClient]
+
+
+@pytest.fixture
+def browse() -> Browse:
+    """A client of the app over a store, at a fixed moment."""
+
+    def opened(store: Path, **settings: Any) -> FlaskClient:
+        return create_app(Settings(store=store, **settings), now=lambda: NOW_S).test_client()
+
+    return opened
+
+
+@pytest.fixture
+def client(trained: Path, browse: Browse) -> FlaskClient:
+    """A client over the trained store as it is."""
+    return browse(trained)
