@@ -12,38 +12,54 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import distributions
 from pathlib import Path
 
-LIBRARIES = ("wattcast", "numpy", "polars", "pandas", "scikit-learn", "xgboost-cpu", "xgboost", "lightgbm", "onnxruntime", "matplotlib", "dvc")
+LIBRARIES = {"wattcast", "numpy", "polars", "pandas", "scikit-learn", "xgboost-cpu", "xgboost", "lightgbm", "onnxruntime", "matplotlib"}
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What one process cost. peak_bytes is the largest resident size of the process or of any one child it waited for, never a sum."""
+    """What one process, or several in a row, cost.
 
-    wall_seconds: float
-    peak_bytes: int
-    exit_code: int
+    peak_bytes is the largest resident size of any one process, never a sum. other_cores is how many cores the rest of the machine
+    kept busy meanwhile, at worst (0 where /proc/stat is absent).
+    """
+
+    wall_seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    peak_bytes: int = 0
+    other_cores: float = 0.0
+    exit_code: int = 0
+
+    def __add__(self, after: Measured) -> Measured:
+        return Measured(
+            self.wall_seconds + after.wall_seconds,
+            self.cpu_seconds + after.cpu_seconds,
+            max(self.peak_bytes, after.peak_bytes),
+            max(self.other_cores, after.other_cores),
+            self.exit_code or after.exit_code,
+        )
 
 
 def run_measured(command: Sequence[str], cwd: Path, log: Path) -> Measured:
     """Run `command` in `cwd` to its end, its output appended to `log`. A child killed by signal n has exit code -n."""
-    log.parent.mkdir(parents=True, exist_ok=True)
+    busy, started = _busy_seconds(), time.perf_counter()
     with log.open("ab") as output:
-        started = time.perf_counter()
-        child = subprocess.Popen(command, cwd=cwd, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+        child = subprocess.Popen(command, cwd=cwd, env=_environment(), stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
         try:
             _, status, usage = os.wait4(child.pid, 0)
         except BaseException:
             child.kill()
             child.wait()
             raise
-        wall_seconds = time.perf_counter() - started
+    wall_seconds = time.perf_counter() - started
     child.returncode = os.waitstatus_to_exitcode(status)
+    cpu_seconds = usage.ru_utime + usage.ru_stime
     # ru_maxrss is in bytes on macOS and in KiB elsewhere.
     peak_bytes = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    return Measured(wall_seconds, peak_bytes, child.returncode)
+    other_cores = max(0.0, (_busy_seconds() - busy - cpu_seconds) / wall_seconds)
+    return Measured(wall_seconds, cpu_seconds, peak_bytes, other_cores, child.returncode)
 
 
 def machine_facts() -> dict[str, object]:
@@ -54,18 +70,25 @@ def machine_facts() -> dict[str, object]:
         "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
         "system": platform.platform(),
         "python": platform.python_version(),
-        "libraries": {name: found for name in LIBRARIES if (found := _version_of(name))},
+        "libraries": {found.name: found.version for found in distributions() if found.name in LIBRARIES},
     }
+
+
+def _environment() -> dict[str, str]:
+    # OpenMP threads that spin while they wait measure the neighbours: on a shared machine they make a step up to four times as long.
+    own = {"OMP_WAIT_POLICY": "passive", "PYTHONUNBUFFERED": "1"}
+    return {name: value for name, value in os.environ.items() if not name.startswith("WATTCAST_")} | own
+
+
+def _busy_seconds() -> float:
+    stat = Path("/proc/stat")
+    if not stat.exists():
+        return 0.0
+    user, nice, system, _idle, _iowait, *interrupts = map(int, stat.read_text().split("\n", 1)[0].split()[1:8])
+    return sum((user, nice, system, *interrupts)) / os.sysconf("SC_CLK_TCK")
 
 
 def _cpu_model() -> str:
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.processor() or platform.machine())
-
-
-def _version_of(distribution: str) -> str | None:
-    try:
-        return version(distribution)
-    except PackageNotFoundError:
-        return None
+    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -11,14 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from wattcast.forecasting.backtest import first_test_row
-from wattcast.forecasting.baselines import climatological_profile, residual_spread
 from wattcast.forecasting.bundle import open_bundle
 from wattcast.forecasting.families import family_of
-from wattcast.forecasting.registry import Record
+from wattcast.forecasting.registry import Record, record_of
 from wattcast.forecasting.spec import Recent, Seasonal
 from wattcast.forecasting.tasks import Effort, ModelPlan, Task
 from wattcast.forecasting.training import Recipe, train
-from wattcast.meter.clock import DAY_S
 from wattcast.meter.quality import QualityReport
 from wattcast.meter.table import Flow, Meter, MeterTable
 
@@ -141,30 +143,33 @@ def bundle(task_name: str = "next_minute", family: str = "xgb", seed: int = 1) -
 
 def train_on(table: MeterTable, recipe: Recipe) -> bytes:
     """The bytes of a bundle trained on the first part of these readings."""
-    return train(table, first_test_row(table, recipe.train_share), recipe, lambda share: None)
+    return train(table, first_test_row(table, recipe.train_share), recipe, lambda _: None)
 
 
 def record(data: bytes, table: MeterTable | None = None, **changes: Any) -> Record:
-    """What `register` would know of these bytes, its test scores taken from the validation."""
+    """What `register` would know of these bytes, the scores of the test taken from the validation."""
     opened = open_bundle(data)
-    manifest = opened.manifest
-    table = table if table is not None else table_of(manifest.task)
-    known = table.until(manifest.train_end_s)
-    validation = {model.name: model.validation for model in manifest.models}
-    whole = Record(
-        bundle=opened.id,
-        task=manifest.task,
-        family=manifest.family,
-        meter=manifest.meter.id,
-        tests=validation,
-        validation=validation,
-        veto=(),
-        golden=opened.golden_forecasts(),
-        baseline_spread=residual_spread(known, manifest.horizon, manifest.baselines, manifest.levels),
-        profile=climatological_profile(known, manifest.levels),
-        quality=QualityReport("good", ("A tiny house.",), {"span_days": len(known) * known.step_s / DAY_S}),
-        trained_at="2010-03-01T00:00:00+00:00",
-        trained_by="tests",
-        revision="",
-    )
-    return replace(whole, **changes)
+    tests = {model.name: model.validation for model in opened.manifest.models}
+    table = table if table is not None else table_of(opened.manifest.task)
+    quality = QualityReport("good", ("A tiny house.",), {"rows": len(table)})
+    known = record_of(opened, tests, table, quality, at="2010-03-01T00:00:00+00:00", by="tests", revision="")
+    return replace(known, **changes)
+
+
+def repacked(data: bytes, members: Mapping[str, bytes] | None = None, change: Callable[[Any], object] = lambda _: None) -> bytes:
+    """The bundle with members replaced and its manifest changed, every hash right again: what somebody who writes the store can make."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        contents = {name: archive.read(name) for name in archive.namelist()} | dict(members or {})
+    facts = json.loads(contents.pop("manifest.json"))
+    facts["files"] = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+    change(facts)
+    return zipped({"manifest.json": json.dumps(facts).encode(), **contents})
+
+
+def zipped(members: Mapping[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    """A zip of these members."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()

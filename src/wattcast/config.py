@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from wattcast.errors import BadParams, LeakingSpec
 from wattcast.forecasting.baselines import baseline_names
 from wattcast.forecasting.families import family_keys, family_of
+from wattcast.forecasting.spec import FeatureSpec
 from wattcast.forecasting.tasks import Task
 
 Preset = Literal["fast", "best"]
@@ -66,7 +67,7 @@ class Params(_Frozen):
     meter: MeterChoice
     meters: dict[str, MeterFacts] = Field(default_factory=dict, description="Facts by meter id, for files that need them.")
     preset: Literal["auto", "fast", "best"] = Field("auto", description="Training effort; auto: best below a million rows.")
-    seed: int = Field(1, description="Seed of every draw.")
+    seed: int = Field(1, ge=0, le=2**31 - 1, description="Seed of every draw.")
     threads: int = Field(0, ge=0, description="Training threads, 0 for all cores; other counts give other bytes.")
     quantiles: tuple[float, ...] = Field((0.1, 0.5, 0.9), description="Levels of the quantile heads; 0.5 is one of them.")
     least_share_measured: float = Field(0.5, gt=0, le=1, description="Share of a step that must be measured for it to count.")
@@ -98,15 +99,26 @@ class Params(_Frozen):
 
     @field_validator("tasks")
     @classmethod
-    def _known_baselines(cls, tasks: dict[str, Task]) -> dict[str, Task]:
-        for name in (name for task in tasks.values() for name in task.baselines):
-            if name not in baseline_names():
-                raise ValueError(f'"{name}" is no baseline{nearest(name, baseline_names())}')
+    def _possible_tasks(cls, tasks: dict[str, Task]) -> dict[str, Task]:
+        for name, task in tasks.items():
+            for baseline in task.baselines:
+                if baseline not in baseline_names():
+                    raise ValueError(f'"{baseline}" is no baseline{nearest(baseline, baseline_names())}')
+            if not task.baselines or len({plan.name for plan in task.models}) != max(len(task.models), 1):
+                raise ValueError(f"{name} needs a baseline, and models with names of their own")
+            if min(task.resolution_s, task.horizon) < 1 or task.embargo_steps < 0 or not 0 < task.validation_share < 1:
+                raise ValueError(f"{name} needs resolution_s and horizon from 1, embargo_steps from 0, validation_share between 0 and 1")
+            for plan in task.models:
+                # Made here only to be refused here: a spec that leaks names params.yaml, not the training that would meet it.
+                FeatureSpec(task.resolution_s, task.horizon, "UTC", plan.recent, plan.seasonal, plan.calendar)
         return tasks
 
     @model_validator(mode="after")
     def _settings_for_every_task(self) -> Params:
         for key in family_keys():
+            for task in self.families.get(key, {}):
+                if task not in self.tasks:
+                    raise ValueError(f"unknown key families.{key}.{task}{nearest(task, list(self.tasks))}")
             for task, facts in self.tasks.items():
                 missing = set(facts.efforts) - set(self.families.get(key, {}).get(task, {}))
                 if missing or set(facts.efforts) != set(get_args(Preset)):
@@ -143,7 +155,7 @@ def meter_id_of(path: Path) -> str:
 
 
 def nearest(name: str, known: tuple[str, ...] | list[str]) -> str:
-    """A hint at the nearest known name, or an empty string where none is near."""
+    """A hint at the nearest known name, or at all of them where none is near."""
     near = difflib.get_close_matches(name, known, 1, 0.5)
     return f'; did you mean "{near[0]}"?' if near else f"; known: {', '.join(known)}"
 

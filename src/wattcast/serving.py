@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from wattcast.errors import BadBundle, BadRequest, RegistryConflict, Unavailable
+from wattcast.errors import BadBundle, BadMeterFile, BadRequest, RegistryConflict, Unavailable
 from wattcast.forecasting.baselines import TITLES, baselines
 from wattcast.forecasting.bundle import Manifest, Model, open_bundle
 from wattcast.forecasting.families import family_of
@@ -74,6 +74,7 @@ class ForecastService:
     def load(self) -> None:
         """Open every bundle of the serving manifest: hashes checked, golden forecasts replayed. What is refused is kept with its reason."""
         self.manifest = self._store.manifest()
+        self.refused = {}
         for slot in self.manifest.slots.values():
             for bundle in dict.fromkeys([*slot.bundles(), slot.standby]):
                 if bundle:
@@ -112,8 +113,8 @@ class ForecastService:
     def forecast(self, ask: Ask) -> Forecast:
         """The forecast of the highest tier that can answer. Raises BadRequest for an unknown meter or task, Unavailable where none can."""
         slot = self.slot(ask.task, self.meter(ask.meter).id)
-        table, row = _at_origin(self._table(ask, slot), ask, slot)
         why: list[str] = [slot.skipped] if slot.skipped else []
+        table, row = _at_origin(self._table(ask, slot, why), ask, slot)
         answer = self._from_bundles(slot, ask.family, table, row, why)
         answer = answer or self._from_baseline(slot, table, row, why) or self._from_profile(slot, table, row)
         if answer is None:
@@ -121,8 +122,12 @@ class ForecastService:
             raise Unavailable(f'no model and no reading can answer {ask.task} for meter "{slot.meter}"', hint)
         return _forecast(ask, slot, table, row, answer, "; ".join(why))
 
-    def _table(self, ask: Ask, slot: Slot) -> MeterTable:
-        table = ask.readings if ask.readings is not None else self._readings.latest(slot.meter, slot.step_s)
+    def _table(self, ask: Ask, slot: Slot, why: list[str]) -> MeterTable:
+        table = ask.readings
+        try:
+            table = table if table is not None else self._readings.latest(slot.meter, slot.step_s)
+        except BadMeterFile as cause:
+            why.append(f"the stored readings cannot be read: {cause.message}")
         if table is None:
             start = ask.now_s - ask.now_s % slot.step_s
             return MeterTable(self.meter(slot.meter), start, slot.step_s, np.empty(0, dtype=np.float32))
@@ -133,7 +138,7 @@ class ForecastService:
             yield ("champion" if slot.families[family] == slot.champion else "family"), slot.families[family]
         elif family and not slot.skipped:
             why.append(slot.vetoed.get(family, f"there is no {family} model for this meter"))
-        if slot.champion:
+        if slot.champion and slot.champion != slot.families.get(family):
             yield "champion", slot.champion
         if slot.previous:
             yield "previous", slot.previous
@@ -146,15 +151,19 @@ class ForecastService:
                 why.append(self.refused.get(bundle_id, "its model file is not loaded"))
                 continue
             title = family_of(loaded.manifest.family).title
+            shape = (loaded.manifest.step_s, loaded.manifest.horizon, loaded.manifest.levels)
+            if shape != (slot.step_s, slot.horizon, slot.levels):
+                why.append(f"{title} of before was trained for another resolution, horizon or other quantiles")
+                continue
             model = next((model for model in loaded.models if model.can_answer(table, row)), None)
             if model is None:
                 why.append(f"{title} needs at least {loaded.models[-1].facts.least_readings} readings before the origin")
                 continue
             mean, quantiles = model.forecast(table, row)
             limit = _IMPLAUSIBLE_MULTIPLE * loaded.manifest.largest_kw
-            if np.isfinite(mean).all() and (mean >= _least_kw(table.meter, -limit)).all() and (mean <= limit).all():
-                values = np.column_stack([mean, np.clip(quantiles, _least_kw(table.meter, -limit), None)])
-                return _Answer(tier, title, values, loaded.id)
+            values, least = np.column_stack([mean, quantiles]), _least_kw(table.meter, -limit)
+            if np.isfinite(values).all() and (mean >= least).all() and (mean <= limit).all():
+                return _Answer(tier, title, np.maximum(values, least), loaded.id)
             why.append(f"{title} gave an implausible forecast ({float(np.min(mean)):.2f} to {float(np.max(mean)):.2f} kW)")
         return None
 
@@ -166,7 +175,7 @@ class ForecastService:
             why.append("too few readings for a baseline")
             return None
         record = self.record_of(slot)
-        spread = record.baseline_spread.get(name, {}) if record else {}
+        spread = record.baseline_spread.get(name, {}) if record and record.task == slot.task else {}
         offsets = np.array([0.0, *(float(spread.get(f"{level:g}", 0.0)) for level in slot.levels)])
         return _Answer("baseline", TITLES[name], np.maximum(known[name][:, None] + offsets, _least_kw(table.meter, -np.inf)))
 
@@ -200,7 +209,7 @@ def _at_origin(table: MeterTable, ask: Ask, slot: Slot) -> tuple[MeterTable, int
         said = f"readings are at {table.step_s} s, {slot.task} works at {slot.step_s} s"
         raise BadRequest(said, "average them to the task's resolution", {"readings": said})
     last = table.last_measured_s()
-    origin = ask.origin_s if ask.origin_s is not None else (last if last is not None else table.start_s)
+    origin = ask.origin_s if ask.origin_s is not None else (last if last is not None else table.end_s)
     row = (origin - table.start_s) // table.step_s
     if not 0 <= row * table.step_s <= (table.end_s - table.start_s) + _LONGEST_SILENCE_S:
         said = "the origin lies before the first reading, or more than a year after the last"

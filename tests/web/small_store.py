@@ -12,7 +12,7 @@ import numpy as np
 from wattcast.adapters.files import FileModelStore, FileReadingStore
 from wattcast.forecasting.backtest import first_test_row, scored_test
 from wattcast.forecasting.baselines import climatological_profile, residual_spread
-from wattcast.forecasting.bundle import open_bundle
+from wattcast.forecasting.bundle import Model, open_bundle
 from wattcast.forecasting.families import family_of
 from wattcast.forecasting.features import Recent, Seasonal
 from wattcast.forecasting.metrics import score
@@ -140,3 +140,19 @@ def publish_two_meters(store: Path) -> None:
     ):
         manifest = manifest.with_slots(meter, _publish(store, tables, meter, families, ("day_ahead/lgbm",)))
         FileModelStore(store).publish(manifest)
+
+
+def next_minute_model(store: Path, family: str, name: str) -> Model:
+    """One model of the house's next-minute bundle of a family."""
+    models = FileModelStore(store)
+    slot = models.manifest().slots["next_minute/house"]
+    bundle = open_bundle(models.bundle(slot.families[family]))
+    return next(model for model in bundle.models if model.facts.name == name)
+
+
+def flip_one_byte(store: Path, bundle_id: str) -> None:
+    """Alter the middle of a bundle's file by one bit."""
+    path = store / "bundles" / f"{bundle_id}.wattcast"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from wattcast.errors import BadBundle, RegistryConflict, Unavailable
+from wattcast.errors import BadBundle, BadMeterFile, BadParams, RegistryConflict, Unavailable
 from wattcast.forecasting.bundle import SUFFIX
 from wattcast.forecasting.registry import (
     Record,
@@ -118,8 +118,13 @@ class FileModelStore:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         """One publisher at a time; the lock dies with its process."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with (self._folder / ".lock").open("w") as lock:
+        path = self._folder / ".lock"
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            lock = path.open("w")
+        except OSError as cause:
+            raise _unavailable(path, cause) from cause
+        with lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
@@ -135,9 +140,14 @@ class FileReadingStore:
         write_atomically(self._path(table.meter.id, table.step_s), table.to_bytes())
 
     def latest(self, meter: str, step_s: int) -> MeterTable | None:
-        """The latest readings kept, or None."""
+        """The latest readings kept, or None. Raises BadMeterFile where what is kept cannot be read."""
         path = self._path(meter, step_s)
-        return MeterTable.from_bytes(path.read_bytes()) if path.exists() else None
+        try:
+            return MeterTable.from_bytes(path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except (OSError, RuntimeError, IndexError, BadParams) as cause:
+            raise BadMeterFile(f"{path} cannot be read: {cause}", "check its permissions, or run the pipeline again") from cause
 
     def _path(self, meter: str, step_s: int) -> Path:
         if not _METER_ID.fullmatch(meter):

@@ -47,15 +47,21 @@ def build_features(table: MeterTable, origins: Rows, spec: FeatureSpec, leads: R
     origins = np.asarray(origins, dtype=np.int64)
     if leads is None:
         leads = np.broadcast_to(np.arange(1, spec.horizon + 1), (len(origins), spec.horizon))
-    history = _History(table)
     per_origin = leads.shape[1]
     matrix = np.empty((leads.size, len(spec.names)), dtype=np.float32)
+    targets, base = np.empty(leads.size, dtype=np.float32), np.zeros(leads.size, dtype=np.float32)
     for first in range(0, len(origins), block := max(_BLOCK // per_origin, 1)):
-        part = slice(first, first + block)
-        _fill(matrix[first * per_origin : (first + block) * per_origin], history, origins[part], leads[part], spec)
-    rows = (origins[:, None] + leads - 1).ravel()
-    base = history.at("power_kw", np.repeat(origins, per_origin) - 1) if spec.target == "change" else np.zeros(leads.size, dtype=np.float32)
-    return Features(matrix, spec.names, history.at("power_kw", rows) - base, base, table.start_s + rows * table.step_s)
+        part, rows = slice(first, first + block), slice(first * per_origin, (first + block) * per_origin)
+        # Only the stretch that this block can see, so that memory does not grow with the table.
+        reach = max(int(origins[part].min()) - spec.history_steps, 0)
+        history = _History(table.rows(reach, int(origins[part].max()) + spec.horizon))
+        here = origins[part] - reach
+        _fill(matrix[rows], history, here, leads[part], spec)
+        if spec.target == "change":
+            base[rows] = np.repeat(history.at("power_kw", here - 1), per_origin)
+        targets[rows] = history.at("power_kw", (here[:, None] + leads[part] - 1).ravel()) - base[rows]
+    target_s = table.start_s + (origins[:, None] + leads - 1).ravel() * table.step_s
+    return Features(matrix, spec.names, targets, base, target_s)
 
 
 def _fill(out: Matrix, history: _History, origins: Rows, leads: Rows, spec: FeatureSpec) -> None:

@@ -34,7 +34,7 @@ class Step:
 class Forecast:
     """A forecast and where it came from: which tier answered, why not a higher one (`reason`, empty for the best), which model.
 
-    origin_s: the moment it was made from; data_age_s: how long before the origin the last reading ended (None: no reading at all).
+    origin_s: the moment it was made from; data_age_s: how long ago the last reading before it ended (None: no reading at all).
     model: family title or the baseline's name; version: the bundle's id, empty where no bundle answered.
     """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,9 @@ _HINT = "train it again: a model file of ours holds one tree ensemble and nothin
 # Field numbers of onnx.proto3: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3
 _MODEL_GRAPH, _MODEL_FUNCTIONS, _GRAPH_NODE, _NODE_OP_TYPE, _NODE_DOMAIN = 7, 25, 1, 4, 7
 _GRAPH_INITIALIZERS = (5, 15)
+_LARGEST_KEY, _MOST_FIELDS = 0xFFFFFFFF, 1_000
+# Protobuf keeps strings as they are, so what is named is found by its name: tensors of an attribute, and data in files beside the model.
+_TENSOR_NAMES = (b"_as_tensor", b"location")
 
 
 class Heads:
@@ -26,15 +30,31 @@ class Heads:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = threads
         options.log_severity_level = 4
+        # Its own format has a mark that a file can carry beside an ONNX graph, and holds what was not looked at here.
+        options.add_session_config_entry("session.load_model_format", "ONNX")
         try:
-            self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+            self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"], enable_fallback=0)
         except Exception as cause:  # ONNX Runtime has no common base class for what it raises
-            raise BadBundle(f"ONNX Runtime refuses the graph ({str(cause).splitlines()[0][:200]})", _HINT) from cause
-        self.features: int = self._session.get_inputs()[0].shape[1]
+            raise BadBundle(f"ONNX Runtime refuses the graph ({' '.join(str(cause).split())[:200]})", _HINT) from cause
+        self.features = _width(self._session.get_inputs(), "features")
+        self.heads = _width(self._session.get_outputs(), "heads")
+        try:
+            self(np.zeros((1, self.features), dtype=np.float32))
+        except Exception as cause:  # as above: some faults of a graph show only when it runs
+            raise BadBundle(f"the graph does not run ({' '.join(str(cause).split())[:200]})", _HINT) from cause
 
     def __call__(self, matrix: Matrix) -> Matrix:
         """The heads of each row, shape (rows, heads). matrix: float32, shape (rows, features), NaN = not known."""
         return np.asarray(self._session.run(None, {"features": matrix})[0], dtype=np.float32)
+
+
+def _width(ports: list[Any], name: str) -> int:
+    """The number of columns of the one matrix that a graph takes or gives. Raises BadBundle where it is another or has no fixed width."""
+    match [(port.name, port.type, port.shape) for port in ports]:
+        case [(found, "tensor(float)", [_, int(width)])] if found == name:
+            return width
+        case others:
+            raise BadBundle(f"the graph's {name} are not one matrix of numbers but {others}", _HINT)
 
 
 def _refuse_foreign(graph: bytes) -> None:
@@ -49,16 +69,21 @@ def _refuse_foreign(graph: bytes) -> None:
         raise BadBundle("the heads are not an ONNX graph", _HINT) from cause
     if operators != {("ai.onnx.ml", "TreeEnsembleRegressor")} or len(nodes) != 1:
         raise BadBundle(f"the graph holds operators that no model file of ours has: {sorted(operators)}", _HINT)
-    if any(number in _GRAPH_INITIALIZERS for number, _ in inside) or any(number == _MODEL_FUNCTIONS for number, _ in model):
+    tensors = any(number in _GRAPH_INITIALIZERS for number, _ in inside) or any(name in graph for name in _TENSOR_NAMES)
+    if tensors or any(number == _MODEL_FUNCTIONS for number, _ in model):
         raise BadBundle("the graph holds tensors or functions beside its trees (external data could hide there)", _HINT)
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, bytes]]:
     """The fields of one protobuf message, not descended into: number and bytes (empty for numbers, which no check here needs)."""
-    at = 0
+    at = count = 0
     while at < len(message):
         key, at = _varint(message, at)
         number, kind = key >> 3, key & 7
+        count += 1
+        # Longer keys are cut by protobuf and would hide a field from us; no message of ours is read here that has many fields.
+        if not 0 < number <= _LARGEST_KEY >> 3 or count > _MOST_FIELDS:
+            raise ValueError("a field has no number, or there are too many")
         if kind == 2:
             size, at = _varint(message, at)
             if at + size > len(message):

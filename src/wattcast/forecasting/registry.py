@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import to_json
 
-from wattcast.errors import RegistryConflict
+from wattcast.errors import BadParams, RegistryConflict
 from wattcast.forecasting.baselines import Profile, climatological_profile, residual_spread
 from wattcast.forecasting.bundle import Bundle
 from wattcast.forecasting.metrics import Score
@@ -98,7 +99,9 @@ class ServingManifest:
         kept = {key: slot for key, slot in self.slots.items() if slot.meter != meter.id}
         for slot in slots:
             before = self.slot(slot.task, slot.meter)
-            previous = "" if before is None else before.previous if before.champion == slot.champion else before.champion
+            # A slot whose families were all vetoed has no champion, but remembers the last one.
+            line = (before.champion, before.previous) if before else ()
+            previous = next((bundle for bundle in line if bundle not in ("", slot.champion)), "")
             kept[f"{slot.task}/{slot.meter}"] = replace(slot, previous=previous)
         return ServingManifest(self.serial + 1, meter.id, {**self.meters, meter.id: meter}, kept)
 
@@ -167,8 +170,8 @@ _RECORD, _MANIFEST = TypeAdapter(Record), TypeAdapter(ServingManifest)
 
 
 def record_to_json(record: Record) -> bytes:
-    """The record as JSON bytes."""
-    return _RECORD.dump_json(record, indent=1)
+    """The record as JSON bytes, NaN (a skill that does not exist) as a string, for JSON has none."""
+    return to_json(record, indent=1, inf_nan_mode="strings")
 
 
 def record_from_json(data: bytes) -> Record:
@@ -176,18 +179,18 @@ def record_from_json(data: bytes) -> Record:
     try:
         return _RECORD.validate_json(data)
     except ValidationError as cause:
-        raise RegistryConflict(f"a record cannot be read ({cause.error_count()} faults)", "register the model again: make run") from cause
+        raise RegistryConflict(f"a record cannot be read ({str(cause).splitlines()[0]})", "register the model again: make run") from cause
 
 
 def manifest_to_json(manifest: ServingManifest) -> bytes:
     """The serving manifest as JSON bytes."""
-    return _MANIFEST.dump_json(manifest, indent=1)
+    return to_json(manifest, indent=1)
 
 
 def manifest_from_json(data: bytes) -> ServingManifest:
     """The serving manifest in these bytes. Raises RegistryConflict when they are none."""
     try:
         return _MANIFEST.validate_json(data)
-    except ValidationError as cause:
+    except (ValidationError, BadParams) as cause:
         hint = "restore it from the store's copy, or register the models again: make run"
-        raise RegistryConflict(f"the serving manifest cannot be read ({cause.error_count()} faults)", hint) from cause
+        raise RegistryConflict(f"the serving manifest cannot be read ({str(cause).splitlines()[0]})", hint) from cause

@@ -7,12 +7,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from pydantic import TypeAdapter
+from pydantic_core import to_json
+
+from wattcast.errors import Unavailable
 from wattcast.forecasting.backtest import scored_test
 from wattcast.forecasting.baselines import TITLES
 from wattcast.forecasting.bundle import Bundle
 from wattcast.forecasting.families import family_of
 from wattcast.forecasting.metrics import Score, Scored, score
 from wattcast.meter.table import Meter, MeterTable
+
+_SCORE = TypeAdapter(Score)
 
 
 @dataclass(frozen=True)
@@ -57,16 +63,20 @@ class Scorecard:
         return {row.model: row.score for row in (*self.rows, *self.fallback_rows) if row.bundle == bundle}
 
     def to_json(self) -> str:
-        """JSON with flat rows: task, family, model, bundle, and the fields of the score."""
+        """JSON with flat rows: task, family, model, bundle, and the fields of the score, NaN as a string, for JSON has none."""
         facts = {"meter": self.meter, "simulated": self.simulated, "skipped": self.skipped}
-        return json.dumps(facts | {name: [_flat(row) for row in getattr(self, name)] for name in ("rows", "fallback_rows")}, indent=1)
+        facts |= {name: [_flat(row) for row in getattr(self, name)] for name in ("rows", "fallback_rows")}
+        return to_json(facts, indent=1, inf_nan_mode="strings").decode()
 
     @classmethod
     def from_json(cls, text: str) -> Scorecard:
-        """The scorecard that `to_json` wrote."""
-        facts = json.loads(text)
-        rows, fallback_rows = (tuple(_row(row) for row in facts[name]) for name in ("rows", "fallback_rows"))
-        return cls(facts["meter"], facts["simulated"], rows, fallback_rows, facts["skipped"])
+        """The scorecard that `to_json` wrote. Raises Unavailable when the text is something else."""
+        try:
+            facts = json.loads(text)
+            rows, fallback_rows = (tuple(_row(row) for row in facts[name]) for name in ("rows", "fallback_rows"))
+            return cls(facts["meter"], facts["simulated"], rows, fallback_rows, facts["skipped"])
+        except (ValueError, KeyError, TypeError, AttributeError) as cause:
+            raise Unavailable(f"the scorecard cannot be read ({str(cause).splitlines()[0]})", "run the evaluate stage again") from cause
 
     def to_markdown(self) -> str:
         """A table for each task: families above, the baselines on the same rows below them."""
@@ -116,4 +126,4 @@ def _flat(row: ScoreRow) -> dict[str, Any]:
 
 def _row(flat: dict[str, Any]) -> ScoreRow:
     own = {name: flat.pop(name) for name in ("task", "family", "model", "bundle")}
-    return ScoreRow(**own, score=Score(**flat))
+    return ScoreRow(**own, score=_SCORE.validate_python(flat))

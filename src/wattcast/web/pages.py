@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from flask import Blueprint, current_app, render_template, request
 from flask.typing import ResponseReturnValue
-from werkzeug.exceptions import UnsupportedMediaType
+from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 from wattcast.errors import BadRequest, Unavailable, WattcastError
 from wattcast.forecasting.forecast import Forecast, iso
@@ -55,15 +55,15 @@ def home() -> ResponseReturnValue:
     except BadRequest as unknown:
         return respond(Problem(404, "Meter not known", unknown.message, unknown.hint))
     slots = [slot for slot in service.manifest.slots.values() if slot.meter == meter.id]
-    native = _stored(meter, min((slot.step_s for slot in slots), default=MINUTE_S))
+    finest = next((table for step_s in sorted({slot.step_s for slot in slots}) if (table := _stored(meter, step_s))), None)
     return render_template(
         "index.html",
         meters=sorted(service.manifest.meters),
         tasks=[views.task_view(service, slot) for slot in slots],
         quality=next((record.quality for record in map(service.record_of, slots) if record), None),
-        last=_last_reading(native),
+        last=_last_reading(finest),
         **_day_ahead(meter),
-        **_form(meter, _example(native), {}),
+        **_form(meter, _example(finest), {}),
     )
 
 
@@ -90,12 +90,19 @@ def predict() -> ResponseReturnValue:
 
 def _values() -> dict[str, object]:
     """The fields sent, as a form or as a JSON object. Raises BadRequest where the body is neither."""
-    if not request.is_json:
-        if request.mimetype not in _FORM_TYPES:
-            raise UnsupportedMediaType
-        return dict(request.form.items())
+    if not request.is_json and request.mimetype not in _FORM_TYPES:
+        raise UnsupportedMediaType
+    form: dict[str, object] = {} if request.is_json else {**request.form.to_dict()}
+    body = request.get_data() if request.is_json else b""
+    # Of a body sent in chunks Werkzeug keeps what the limit allows and says nothing of the rest.
+    if request.content_length is None and request.environ["wsgi.input"].read(1):
+        raise RequestEntityTooLarge
+    return _json_object(body) if request.is_json else form
+
+
+def _json_object(body: bytes) -> dict[str, object]:
     try:
-        sent = json.loads(request.get_data() or b"{}")
+        sent = json.loads(body or b"{}")
     except (ValueError, RecursionError):
         raise BadRequest("the body is not JSON", "send one object whose keys are the names of the form's fields") from None
     if not isinstance(sent, dict):

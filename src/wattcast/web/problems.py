@@ -12,6 +12,7 @@ from werkzeug.sansio.response import Response
 from wattcast.errors import BadMeterFile, BadRequest, NotEnoughHistory, NothingToScore, WattcastError
 
 LARGEST_BODY_BYTES = 64 * 1024
+_READ_AWAY_BYTES = 32 * 1024 * 1024
 
 _HTTP = {
     404: ("Not found", "There is nothing at this address."),
@@ -71,6 +72,13 @@ def respond(problem: Problem) -> Response:
     return answer
 
 
+def _read_away() -> None:
+    """Take in the rest of a body that is too large, within reason: a client that is still sending would not see our answer."""
+    body, left = request.environ["wsgi.input"], _READ_AWAY_BYTES
+    while left > 0 and (chunk := body.read(min(left, LARGEST_BODY_BYTES))):
+        left -= len(chunk)
+
+
 def register(app: Flask) -> None:
     """Make every error of the app answer in this shape."""
 
@@ -81,8 +89,8 @@ def register(app: Flask) -> None:
     @app.errorhandler(HTTPException)
     def http(error: HTTPException) -> Response:
         status = error.code or 500
-        if status < 400:
-            return error.get_response(request.environ)
+        if status == 413:
+            _read_away()
         answer = respond(Problem(status, *_HTTP.get(status, (error.name, "The request cannot be answered."))))
         if isinstance(error, MethodNotAllowed):
             answer.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))

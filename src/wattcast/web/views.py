@@ -77,6 +77,13 @@ def _hours(start_s: int, step_s: int, zone: str) -> str:
     return f"{local(start_s, zone, '%b %H:%M')} to {clock_time(start_s + step_s, zone, '%H:%M')}"
 
 
+def _span(start_s: int, end_s: int, zone: str) -> str:
+    """From when to when; the day is said once where it is one."""
+    day = "%Y-%m-%d"
+    end = clock_time(end_s, zone, "%H:%M") if clock_time(start_s, zone, day) == clock_time(end_s, zone, day) else local(end_s, zone)
+    return f"{local(start_s, zone)} to {end} ({zone})"
+
+
 def _measured(table: MeterTable) -> list[tuple[str, float | None]]:
     values = [round(float(value), 4) if np.isfinite(value) else None for value in table.power_kw]
     # Every value holds for its whole step: the last one once more at its end.
@@ -160,8 +167,7 @@ def told(forecast: Forecast) -> Told:
     zone, first = forecast.zone, forecast.steps[0]
     levels, values = tuple(first.quantiles), tuple(first.quantiles.values())
     by = f"{forecast.model}, {TIERS[forecast.tier]}" if forecast.version else f"{forecast.model} ({TIERS[forecast.tier]})"
-    end_s = first.start_s + len(forecast.steps) * forecast.step_s
-    span = f"{local(first.start_s, zone)} to {local(end_s, zone)} ({zone})"
+    span = _span(first.start_s, first.start_s + len(forecast.steps) * forecast.step_s, zone)
     return Told(by, forecast.reason, forecast.version[:12], span, f"{values[0]:.2f} to {values[-1]:.2f} kW ({interval_name(levels)})")
 
 

@@ -20,7 +20,7 @@ class LightGBM:
     key = "lgbm"
     title = "LightGBM Regressor"
     file_stem = "LightGBMRegressor"
-    settings = (
+    settings: tuple[str, ...] = (
         "rounds",
         "learning_rate",
         "num_leaves",

@@ -27,7 +27,7 @@ class RandomForest:
     key = "rf"
     title = "Random Forest Regressor"
     file_stem = "RandomForestRegressor"
-    settings = (
+    settings: tuple[str, ...] = (
         "trees",
         "max_depth",
         "max_leaves",

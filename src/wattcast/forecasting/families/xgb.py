@@ -18,7 +18,7 @@ class XGBoost:
     key = "xgb"
     title = "XGBoost Regressor"
     file_stem = "XGBoostRegressor"
-    settings = (
+    settings: tuple[str, ...] = (
         "rounds",
         "eta",
         "grow_policy",

@@ -1,0 +1,113 @@
+"""The project's folder: which meter files lie in data/raw/, and which one params.yaml names. What is replaced stays whole until then."""
+
+from __future__ import annotations
+
+import errno
+import filecmp
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rich.console import Console
+from rich.progress import open as opened
+
+from wattcast.adapters.dvc import track
+from wattcast.adapters.files import write_atomically
+from wattcast.errors import BadParams, Unavailable
+
+Say = Callable[[str], None]
+
+RAW = Path("data/raw")
+PARAMS = Path("params.yaml")
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
+
+
+def has(source: Path) -> bool:
+    """Whether data/raw holds this very content under this name, tracked by DVC."""
+    target = RAW / source.name
+    return _same(source, target) and _tracked(target)
+
+
+def bring_in(source: Path, say: Say) -> Path:
+    """The file in data/raw/, with this content and tracked by DVC; nothing happens where it is there already.
+
+    Other content under this name is replaced where DVC keeps a copy of it. Raises Unavailable where it does not, or the disk fails.
+    """
+    target = RAW / source.name
+    if not _same(source, target):
+        if not target.exists():
+            say(f"{source} is copied to {target}")
+        elif _tracked(target):
+            say(f"{target} is replaced by {source}, which differs (another house? Give its file another name)")
+        else:
+            raise Unavailable(f"{target} is there with other content, and DVC has no copy of it", "move one of the two files away")
+        _copy(source, target)
+    if not _tracked(target):
+        track(target)
+        say(f"{target} is tracked by DVC: {target}.dvc is for git, the readings are not")
+    return target
+
+
+def choose(file: Path, say: Say) -> None:
+    """Set `meter.file` in params.yaml; every other byte stays. Raises BadParams where that line is not there."""
+    text = PARAMS.read_bytes().decode("utf-8")
+    start, stop, now = _value_of(text, "meter", "file")
+    if now == file.as_posix():
+        return
+    value = file.as_posix() if _PLAIN.fullmatch(file.as_posix()) else json.dumps(file.as_posix(), ensure_ascii=False)
+    write_atomically(PARAMS, (text[:start] + value + text[stop:]).encode("utf-8"))
+    say(f"params.yaml now names {file.as_posix()} as meter.file (before: {now}; make run DATA={now} goes back)")
+
+
+def _same(source: Path, target: Path) -> bool:
+    return target.exists() and source.exists() and (source.samefile(target) or filecmp.cmp(source, target, shallow=False))
+
+
+def _tracked(target: Path) -> bool:
+    """Whether the .dvc file beside it tells of this content."""
+    note = target.with_name(target.name + ".dvc")
+    try:
+        known = yaml.safe_load(note.read_text("utf-8"))["outs"][0]["md5"]
+        with target.open("rb") as content:
+            return bool(known == hashlib.file_digest(content, lambda: hashlib.md5(usedforsecurity=False)).hexdigest())
+    except (OSError, yaml.YAMLError, KeyError, IndexError, TypeError):
+        return False
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy beside the target, then rename: a crash leaves the old file or the new one."""
+    console = Console(stderr=True)
+    part = target.with_name(f".{target.name}.part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        hidden = not console.is_terminal
+        bar = opened(source, "rb", description=f"copying {source.name}", console=console, transient=True, disable=hidden)
+        with bar as content, part.open("wb") as beside:
+            shutil.copyfileobj(content, beside, 1 << 20)
+            beside.flush()
+            os.fsync(beside.fileno())
+        part.replace(target)
+    except OSError as cause:
+        hint = "free some space and try again" if cause.errno in (errno.ENOSPC, errno.EDQUOT) else "check both files and their permissions"
+        raise Unavailable(f"{source} cannot be copied to {target}: {cause.strerror or cause}; nothing was changed", hint) from cause
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def _value_of(text: str, *keys: str) -> tuple[int, int, str]:
+    """Where in this YAML the value under these keys begins and ends, and what it is."""
+    try:
+        node: Any = yaml.compose(text, Loader=yaml.SafeLoader)
+        for key in keys:
+            node = next(value for name, value in node.value if name.value == key)
+        return node.start_mark.index, node.end_mark.index, str(node.value)
+    except (yaml.YAMLError, StopIteration, AttributeError, TypeError, ValueError) as cause:
+        raise BadParams(f"{PARAMS} has no line {'.'.join(keys)} to change", f"restore it: git checkout {PARAMS}") from cause

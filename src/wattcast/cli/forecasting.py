@@ -1,0 +1,201 @@
+"""The command that forecasts: the readings of a file in, a curve with its quantiles out."""
+
+# ruff: noqa: PLC0415 (a command loads what it needs when it runs)
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+import time
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from wattcast.cli.console import AsJson, print_json, say, say_aside, stdout, table
+from wattcast.cli.looking import MeterFile
+from wattcast.cli.options import Store, params_here, settings_of
+from wattcast.errors import BadParams, BadRequest
+
+if TYPE_CHECKING:
+    from wattcast.config import Params
+    from wattcast.forecasting.forecast import Forecast
+    from wattcast.meter.table import MeterTable
+    from wattcast.serving import ForecastService
+
+_SUFFIXES = (".csv", ".parquet", ".json")
+
+
+def _suffix(out: Path | None) -> Path | None:
+    if out is not None and out.suffix not in _SUFFIXES:
+        raise typer.BadParameter(f"{out} must end in {', '.join(_SUFFIXES)}")
+    return out
+
+
+def forecast(  # noqa: PLR0913 (each is an option of the command)
+    file: MeterFile,
+    *,
+    task: Annotated[str, typer.Option(help="What is forecast, as params.yaml calls it.")] = "day_ahead",
+    origin: Annotated[str, typer.Option(help="Moment to forecast from, ISO 8601. Without it, the end of the readings.")] = "",
+    family: Annotated[str, typer.Option(help="xgb, rf or lgbm. Without it, the champion.")] = "",
+    meter: Annotated[str, typer.Option(help="Registered meter that the readings are of. Without it, the file's name.")] = "",
+    out: Annotated[Path | None, typer.Option(callback=_suffix, help="Write the curve to FILE.csv, .parquet or .json.")] = None,
+    store: Store = None,
+    as_json: AsJson = False,
+) -> None:
+    """Forecast from the end of a meter file. Prints JSON, on a terminal a table.
+
+    A registered meter is answered by its champion; any other one by a baseline of its own readings, and the answer says so.
+    """
+    from wattcast.adapters.wiring import connect
+    from wattcast.config import nearest
+    from wattcast.forecasting.families import family_keys
+    from wattcast.serving import Ask, ForecastService
+
+    params = params_here()
+    services = connect(settings_of(store=store))
+    service = ForecastService(services.store, services.readings)
+    service.load()
+    readings = _readings(file, service, params, meter)
+    origin_s = _epoch(origin, readings.meter.zone) if origin else None
+    if service.manifest.slot(task, readings.meter.id) is None:
+        _introduce(service, task, readings if origin_s is None else readings.until(origin_s), params)
+    step_s = service.slot(task, readings.meter.id).step_s
+    if family and family not in family_keys():
+        raise BadParams(f'"{family}" is no family{nearest(family, family_keys())}', "leave --family out for the champion")
+    asked = _at(step_s, readings, task, params)
+    answer = service.forecast(Ask(readings.meter.id, task, int(time.time()), asked, origin_s, family))
+    if out is not None:
+        _write(answer, out)
+        (say_aside if as_json else say)(f"{out}: {len(answer.steps)} steps, {_about(answer)}")
+    if as_json or (out is None and not sys.stdout.isatty()):
+        print_json(answer.to_json())
+    elif out is None:
+        _show(answer)
+
+
+def _readings(file: Path, service: ForecastService, params: Params, meter: str) -> MeterTable:
+    """The readings in the file at their own resolution; of the registered meter where there is one of this name."""
+    from wattcast.meter.cleaning import to_table
+    from wattcast.meter.readers import read
+    from wattcast.stages.preprocess import read_options
+
+    options = read_options(params, Path(service.meter(meter).id) if meter else file)
+    registered = service.manifest.meters.get(options.meter.id, options.meter)
+    return to_table(read(file, replace(options, meter=registered)))
+
+
+def _at(step_s: int, readings: MeterTable, task: str, params: Params) -> MeterTable:
+    from wattcast.meter.cleaning import resample
+
+    if step_s == readings.step_s:
+        return readings
+    if step_s % readings.step_s:
+        raise BadRequest(f"{task} needs readings of {step_s} s or finer, these are {readings.step_s} s apart", "forecast another task")
+    return resample(readings, step_s, params.least_share_measured)
+
+
+def _epoch(moment: str, zone: str) -> int:
+    """The moment in UTC epoch seconds; one without an offset is on the clock of the meter."""
+    from wattcast.meter.clock import zone_of
+
+    try:
+        parsed = datetime.fromisoformat(moment)
+    except ValueError:
+        raise typer.BadParameter(f"--origin {moment} is not a moment; write it like 2010-11-26T21:00") from None
+    return int((parsed if parsed.tzinfo else parsed.replace(tzinfo=zone_of(zone))).timestamp())
+
+
+def _introduce(service: ForecastService, task: str, known: MeterTable, params: Params) -> None:
+    """Have the service answer for a meter that was never registered: no model, only what its own readings tell."""
+    from wattcast.config import nearest
+    from wattcast.forecasting.baselines import climatological_profile, residual_spread
+    from wattcast.forecasting.registry import Record, slot_of
+    from wattcast.meter.quality import QualityReport
+
+    if task not in params.tasks:
+        raise BadParams(f'"{task}" is no task{nearest(task, list(params.tasks))}', "params.yaml states the tasks")
+    plan, meter = params.tasks[task], known.meter
+    table = _at(plan.resolution_s, known, task, params)
+    record = Record(
+        bundle="readings",
+        task=task,
+        family="",
+        meter=meter.id,
+        tests={},
+        validation={},
+        veto=(),
+        golden={},
+        baseline_spread=residual_spread(table, plan.horizon, plan.baselines, params.quantiles),
+        profile=climatological_profile(table, params.quantiles),
+        quality=QualityReport("usable", ()),
+        trained_at="",
+        trained_by="",
+        revision="",
+    )
+    unknown = f'no model was trained for {task} of meter "{meter.id}" (make run trains them)'
+    slot = slot_of(task, plan, meter.id, params.quantiles, [], unknown)
+    service.manifest = service.manifest.with_slots(meter, [replace(slot, standby=record.bundle)])
+    service.records[record.bundle] = record
+
+
+def _write(answer: Forecast, out: Path) -> None:
+    from wattcast.adapters.files import write_atomically
+
+    write_atomically(out, {".json": _as_json, ".csv": _as_csv, ".parquet": _as_parquet}[out.suffix](answer))
+
+
+def _as_json(answer: Forecast) -> bytes:
+    return json.dumps(answer.to_json(), indent=1, ensure_ascii=False).encode()
+
+
+def _as_csv(answer: Forecast) -> bytes:
+    text = io.StringIO(newline="")
+    rows = _rows(answer)
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode()
+
+
+def _as_parquet(answer: Forecast) -> bytes:
+    import polars as pl
+
+    frame = pl.DataFrame(_rows(answer)).with_columns(pl.col("start", "origin").str.to_datetime("%Y-%m-%dT%H:%M:%S%:z", time_zone="UTC"))
+    buffer = io.BytesIO()
+    frame.write_parquet(buffer)
+    return buffer.getvalue()
+
+
+def _rows(answer: Forecast) -> list[dict[str, Any]]:
+    """One flat row per step, with what stands behind it repeated in each."""
+    whole = answer.to_json()
+    behind = {name: whole[name] for name in ("meter", "task", "origin", "tier", "model", "version")}
+    return [
+        {"start": step["start"], "mean_kw": step["mean"]}
+        | {f"p{float(level) * 100:g}_kw": value for level, value in step["quantiles"].items()}
+        | behind
+        for step in whole["steps"]
+    ]
+
+
+def _about(answer: Forecast) -> str:
+    from wattcast.forecasting.forecast import TIERS
+
+    version = f" {answer.version[:12]}" if answer.version else ""
+    return f"by {answer.model}{version}, {TIERS[answer.tier]}" + (f": {answer.reason}" if answer.reason else "")
+
+
+def _show(answer: Forecast) -> None:
+    whole = answer.to_json()
+    say(f"{answer.task} of meter {answer.meter} from {whole['origin']}, kW")
+    say(_about(answer))
+    levels = [f"P{level * 100:g}" for level in answer.steps[0].quantiles]
+    rows = table("start", "mean", *levels)
+    for step in whole["steps"]:
+        rows.add_row(step["start"], f"{step['mean']:.3f}", *(f"{value:.3f}" for value in step["quantiles"].values()))
+    stdout().print(rows)

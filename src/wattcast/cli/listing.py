@@ -1,0 +1,189 @@
+"""Registered models and the inside of a bundle: as plain values, and those values as a person reads them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from wattcast.cli.console import say, stdout, table
+from wattcast.forecasting.baselines import TITLES
+from wattcast.forecasting.bundle import Bundle, ModelFacts
+from wattcast.forecasting.families import family_of
+from wattcast.forecasting.forecast import iso
+from wattcast.forecasting.metrics import Score
+from wattcast.forecasting.registry import Record, ServingManifest, Slot
+from wattcast.forecasting.spec import FeatureSpec
+
+Values = dict[str, Any]
+
+
+def registered(manifest: ServingManifest, records: Mapping[str, Record]) -> Values:
+    """Every meter, its tasks, and for each who answers and how it did on the test, as plain values."""
+    meters = []
+    for name, meter in manifest.meters.items():
+        slots = [slot for slot in manifest.slots.values() if slot.meter == name]
+        quality = next((records[slot.standby].quality.verdict for slot in slots if slot.standby in records), None)
+        meters.append({**asdict(meter), "quality": quality, "tasks": [_task(slot, records) for slot in slots]})
+    return {"serial": manifest.serial, "latest_meter": manifest.latest_meter, "meters": meters}
+
+
+def _task(slot: Slot, records: Mapping[str, Record]) -> Values:
+    families, baselines = [], {}
+    for family, bundle in slot.families.items():
+        record = records.get(bundle)
+        facts: Values = {"family": family, "title": family_of(family).title, "bundle": bundle, "champion": bundle == slot.champion}
+        if record is not None:
+            score = score_as_values(next(iter(record.tests.values())))
+            baselines = score.pop("baselines")
+            facts |= {"trained_at": record.trained_at, **score}
+        families.append(facts)
+    return {
+        "task": slot.task,
+        "resolution_s": slot.step_s,
+        "horizon": slot.horizon,
+        "champion": slot.champion or None,
+        "champion_family": slot.champion_family or None,
+        "previous": slot.previous or None,
+        "families": families,
+        "baselines": baselines,
+        "vetoed": dict(slot.vetoed),
+        "skipped": slot.skipped or None,
+    }
+
+
+def show_registered(listing: Values) -> None:
+    """The listing as tables, one for each task of each meter."""
+    for meter in listing["meters"]:
+        about = ["SIMULATED"] if meter["simulated"] else []
+        about += [f"quality {meter['quality']}"] if meter["quality"] else []
+        about += ["registered last"] if meter["id"] == listing["latest_meter"] else []
+        say(f"meter {meter['id']}" + (f" ({', '.join(about)})" if about else ""))
+        for task in meter["tasks"]:
+            _show_task(task)
+
+
+def _show_task(task: Values) -> None:
+    of = f"{task['task']}: "
+    if task["skipped"]:
+        say(f"\n  {of}skipped, {task['skipped']}\n")
+        return
+    rows = table(f"  {of}{task['horizon']} x {task['resolution_s'] // 60} min", "", "MAE kW", "RMSE kW", "skill MAE / RMSE", "id")
+    for family in sorted(task["families"], key=lambda family: not family["champion"]):
+        role = "champion" if family["champion"] else ""
+        figures = [f"{family['mae']:.4f}", f"{family['rmse']:.4f}", _skill(family["skill"])] if "mae" in family else ["", "", ""]
+        rows.add_row(f"  {family['title']}", role, *figures, family["bundle"][:12])
+    for name, errors in task["baselines"].items():
+        rows.add_row(f"  {TITLES[name]}", "baseline", f"{errors['mae']:.4f}", f"{errors['rmse']:.4f}", "", "", style="italic")
+    stdout().print(rows)
+    if not task["champion"]:
+        say(f"  {of}no champion: a baseline answers")
+    for family, why in task["vetoed"].items():
+        say(f"  {family_of(family).title} is vetoed: {why}")
+    if task["vetoed"] or not task["champion"]:
+        say("")
+
+
+def inside(bundle: Bundle, size_bytes: int, replayed: str) -> Values:
+    """What an opened bundle holds, as plain values."""
+    manifest = asdict(bundle.manifest)
+    del manifest["models"]
+    zone = bundle.manifest.meter.zone
+    manifest["train_start"], manifest["train_end"] = (iso(manifest.pop(f"train_{side}_s"), zone) for side in ("start", "end"))
+    files = {name: {"sha256": digest, "size_bytes": len(bundle.members[name])} for name, digest in manifest.pop("files").items()}
+    models = [_model(facts) for facts in bundle.manifest.models]
+    return {"id": bundle.id, "size_bytes": size_bytes, **manifest, "models": models, "files": files, "replay": replayed}
+
+
+def _model(facts: ModelFacts) -> Values:
+    return {
+        "name": facts.name,
+        "least_readings": facts.least_readings,
+        "history_steps": facts.spec.history_steps,
+        "features": list(facts.spec.names),
+        "in_words": list(_in_words(facts.spec)),
+        "validation": score_as_values(facts.validation),
+    }
+
+
+def show_inside(facts: Values) -> None:
+    """The inside of a bundle for a person."""
+    meter = facts["meter"]
+    say(f"bundle {facts['id']}")
+    say(f"  {facts['task']}, {family_of(facts['family']).title}, format {facts['format']}, {facts['size_bytes']:,} bytes")
+    say(f"  meter {meter['id']}{' (SIMULATED)' if meter['simulated'] else ''}, {meter['zone']}, {meter['flow']}")
+    say(f"  trained on {facts['train_rows']:,} readings of {facts['step_s']} s, {facts['train_start']} to {facts['train_end']}")
+    say(f"  settings {_pairs(facts['params']['settings'])}; {_pairs({name: facts['params'][name] for name in ('seed', 'threads')})}")
+    say(f"  made with {_pairs(facts['versions'])}; {facts['replay']}")
+    for model in facts["models"]:
+        say(f"\nmodel {model['name']}: {len(model['features'])} features; answers from {model['least_readings']} readings on")
+        for words in model["in_words"]:
+            say(f"  {words}")
+        _show_validation(model["validation"])
+    files = table("file", "bytes", "SHA-256")
+    for name, file in facts["files"].items():
+        files.add_row(name, f"{file['size_bytes']:,}", file["sha256"][:12])
+    stdout().print(files)
+
+
+def _show_validation(score: Values) -> None:
+    rows = table(f"validation inside the training span, {score['n']:,} rows", "MAE kW", "RMSE kW", "skill MAE / RMSE")
+    rows.add_row("this model", f"{score['mae']:.4f}", f"{score['rmse']:.4f}", _skill(score["skill"]))
+    for name, errors in score["baselines"].items():
+        rows.add_row(TITLES[name], f"{errors['mae']:.4f}", f"{errors['rmse']:.4f}", "", style="italic")
+    stdout().print(rows)
+
+
+def _in_words(spec: FeatureSpec) -> Iterator[str]:
+    yield "predicts the load" if spec.target == "level" else "predicts the change since the last reading"
+    for part in spec.recent:
+        earlier = tuple(offset for offset in part.offsets if offset)
+        pieces = ["the last reading"] if 0 in part.offsets else []
+        pieces += [f"those {_numbers(earlier)} before the last"] if earlier else []
+        pieces += [
+            f"{kind} of the last {_numbers(widths)}"
+            for kind, widths in (("mean", part.means), ("spread", part.spreads), ("extremes", part.extremes))
+            if widths
+        ]
+        pieces += [f"the last change above {part.event:g}"] if part.event is not None else []
+        yield f"{part.column}: {'; '.join(pieces)}"
+    if spec.seasonal.days:
+        yield f"the same time {_numbers(spec.seasonal.days)} days before"
+    if spec.seasonal.hours:
+        yield f"the load {_numbers(spec.seasonal.hours)} hours before"
+    for mean in spec.seasonal.means:
+        yield f"mean of the same time {_numbers(mean)} days before"
+    if spec.calendar:
+        holidays = f" ({len(spec.holidays)} holidays known)" if "holiday" in spec.calendar else ""
+        yield f"{', '.join(spec.calendar)} of the time forecast{holidays}".replace("_", " ")
+
+
+def _numbers(values: tuple[int, ...]) -> str:
+    """1, 2, 3, 5 as "1-3, 5"."""
+    runs: list[list[int]] = []
+    for value in values:
+        if runs and value == runs[-1][-1] + 1:
+            runs[-1].append(value)
+        else:
+            runs.append([value])
+    return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 2 else ", ".join(map(str, run)) for run in runs)
+
+
+def _pairs(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items())
+
+
+def _skill(skill: Mapping[str, float | None]) -> str:
+    return " / ".join("" if skill[measure] is None else f"{skill[measure]:+.1%}" for measure in ("mae", "rmse"))
+
+
+def score_as_values(score: Score) -> Values:
+    """The score as plain values, None where a figure is not defined."""
+    values: Values = asdict(score)
+    values["skill"] = {name: _defined(value) for name, value in score.skill.items()}
+    return {name: _defined(value) if isinstance(value, float) else value for name, value in values.items()}
+
+
+def _defined(value: float) -> float | None:
+    return value if math.isfinite(value) else None

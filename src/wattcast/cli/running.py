@@ -1,0 +1,159 @@
+"""Commands that do the main job: a meter file through the pipeline, and the service."""
+
+# ruff: noqa: PLC0415 (a command loads what it needs when it runs)
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from wattcast.cli.console import AsJson, print_json, say, say_aside, stdout
+from wattcast.cli.options import Store, settings_of
+from wattcast.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from wattcast.config import Params, Settings
+
+SAMPLE = Path("data/raw/simulated-house.txt")
+UCI = Path("data/raw/household_power_consumption.txt")
+
+Data = Annotated[str, typer.Option("--data", metavar="FILE", help="The meter file, or: sample. Without it, the one in params.yaml.")]
+Port = Annotated[int | None, typer.Option(min=0, max=65_535, help="Port to listen on. Without it 5000, or the next free one.")]
+
+
+def run(*, data: Data = "", port: Port = None, json: AsJson = False) -> None:
+    """Run the pipeline for a meter file, print the scorecard, and serve forecasts."""
+    settings = settings_of(port=port)
+    if port:
+        _refuse_busy(settings)
+    meter = _pipeline(data, settings, json=json)
+    sys.stdout.flush()
+    # A new image of the process: workers are forked from one that has loaded no reader of files and no learner.
+    port_words = [] if port is None else ["--port", str(port)]
+    os.execv(sys.executable, [sys.executable, "-m", "wattcast", "serve", "--meter", meter, *port_words])  # noqa: S606
+
+
+def pipeline(*, data: Data = "", json: AsJson = False) -> None:
+    """Run the pipeline for a meter file: preprocess, train, evaluate, register. Only what has changed runs."""
+    _pipeline(data, settings_of(), json=json)
+
+
+def serve(
+    *,
+    port: Port = None,
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for every one.")] = "",
+    meter: Annotated[str, typer.Option(help="The meter that the page shows first.")] = "",
+    store: Store = None,
+) -> None:
+    """Serve the page and the forecasts of the registered meters."""
+    from wattcast.web import server
+
+    settings = settings_of(port=port, host=host or None, meter=meter or None, store=store)
+    server.serve(settings, port_given="port" in settings.model_fields_set, say=say)
+    say("stopped")
+
+
+def sample(
+    *,
+    out: Annotated[Path, typer.Option(help="Where the file goes.")] = SAMPLE,
+    days: Annotated[int, typer.Option(min=1, max=4_000, help="How many days of minutes.")] = 400,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed, another house.")] = 20_240_101,
+    json: AsJson = False,
+) -> None:
+    """Simulate a house and write its readings as a meter file."""
+    from wattcast.config import meter_id_of
+
+    if out.exists():
+        raise Unavailable(f"{out} is there already", "name another file with --out, or delete it")
+    _simulate(out, days, seed)
+    if json:
+        print_json({"path": str(out), "days": days, "seed": seed, "simulated": True})
+        return
+    say(f"{out}: {days} days of minutes of a SIMULATED house")
+    if out.name != SAMPLE.name:
+        say(f"for pages to say so too, params.yaml needs under meters:  {meter_id_of(out)}: {{simulated: true}}")
+
+
+def data() -> None:
+    """Download the full UCI household file (20 MB, four years of minutes) into data/raw/."""
+    from rich.console import Console
+
+    from wattcast.adapters.uci import fetch, shown_on
+
+    with shown_on(Console(stderr=True)) as progress:
+        path = fetch(UCI, progress=progress)
+    say(f"{path} is whole. Next: make run DATA={path}")
+
+
+def _pipeline(data: str, settings: Settings, *, json: bool) -> str:
+    """Run the pipeline and print the scorecard; the id of the meter."""
+    from wattcast.adapters.dvc import reproduce, require_project
+    from wattcast.adapters.wiring import connect
+    from wattcast.config import load_params, meter_id_of
+
+    speak = say_aside if json else say
+    require_project()
+    file = _in_place(data, load_params(), speak)
+    meter = meter_id_of(file)
+    reproduce(meter, connect(settings).store, speak, output=sys.stderr if json else None)
+    _print_scorecard(json=json)
+    return meter
+
+
+def _in_place(data: str, params: Params, speak: Callable[[str], None]) -> Path:
+    """The meter file to run for, in its place, checked where it is new, and named in params.yaml."""
+    from wattcast.adapters.project import RAW, bring_in, choose, has
+    from wattcast.cli.looking import refuse_unbelievable
+
+    source = SAMPLE if data == "sample" else Path(data or params.meter.file)
+    if source == SAMPLE:
+        speak(f"{SAMPLE}: SIMULATED readings of a made-up house (make run DATA=your-file.csv for your own)")
+        if not source.exists():
+            _simulate(source)
+    elif not data and not source.exists():
+        hint = "make run DATA=your-file.csv names another one; dvc pull fetches this one, where a remote has it"
+        raise Unavailable(f"{source} is not there, and params.yaml names it as meter.file", hint)
+    elif not has(source):
+        refuse_unbelievable(source, params)
+    file = bring_in(source, speak) if data or source.parent == RAW else source
+    choose(file, speak)
+    return file
+
+
+def _simulate(path: Path, days: int = 400, seed: int = 20_240_101) -> None:
+    from wattcast.adapters.files import write_atomically
+    from wattcast.meter.sample import as_uci_text, simulate
+
+    write_atomically(path, as_uci_text(simulate(days, seed)))
+
+
+def _print_scorecard(*, json: bool) -> None:
+    from wattcast.stages.outputs import METRICS
+
+    if json:
+        print((METRICS / "scorecard.json").read_text("utf-8"))
+        return
+    card = (METRICS / "scorecard.md").read_text("utf-8")
+    if not sys.stdout.isatty():
+        print(card)
+        return
+    from rich.markdown import Markdown
+
+    stdout().print(Markdown(card))
+
+
+def _refuse_busy(settings: Settings) -> None:
+    """Say before the work that its result could not be served."""
+    import socket
+
+    try:
+        socket.create_server((settings.host, settings.port)).close()
+    except OSError as cause:
+        message = f"cannot listen on {settings.host}, port {settings.port}: {cause.strerror or cause}"
+        raise Unavailable(message, "stop what listens there, or choose another port: PORT=5001") from cause

@@ -1,0 +1,232 @@
+"""The real server: gunicorn in a process of its own, asked over a socket."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.parse
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from small_store import READING, TITLES
+
+from wattcast.config import Settings
+from wattcast.errors import Unavailable
+from wattcast.web.server import serve
+
+SERVE = """
+from wattcast.config import load_settings
+from wattcast.web.server import serve
+serve(load_settings(), port_given=False, say=print)
+print("left")
+"""
+LEARNERS = ("xgboost", "lightgbm", "polars", "pandas")
+SECONDS = 60
+
+Start = Callable[..., "Running"]
+
+
+class Running:
+    """A server process and what it has said so far."""
+
+    def __init__(self, store: Path, log: Path, port: int = 0) -> None:
+        self.log = log
+        with log.open("w") as out:
+            settings = {"WATTCAST_STORE": str(store), "WATTCAST_PORT": str(port)}
+            command = [sys.executable, "-c", SERVE]
+            self.process = subprocess.Popen(command, stdout=out, stderr=out, env=os.environ | settings, start_new_session=True)
+
+    def said(self) -> str:
+        return self.log.read_text()
+
+    def ready(self) -> Running:
+        wait_for(lambda: "ready: " in self.said() or self.process.poll() is not None)
+        assert "ready: " in self.said(), self.said()
+        return self
+
+    def connect(self) -> http.client.HTTPConnection:
+        port = int(self.said().split("http://127.0.0.1:")[1].split()[0].rstrip(","))
+        return http.client.HTTPConnection("127.0.0.1", port, timeout=SECONDS)
+
+    def workers(self) -> list[int]:
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return [int(pid) for pid in children.read_text().split()]
+
+    def stop(self, kind: signal.Signals, *, group: bool = False) -> int:
+        (os.killpg if group else os.kill)(self.process.pid, kind)
+        return self.process.wait(SECONDS)
+
+
+def wait_for(happened: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not happened():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def libraries(pid: int) -> str:
+    """The files that a process has mapped: its compiled libraries among them."""
+    return Path(f"/proc/{pid}/maps").read_text()
+
+
+def predict(connection: http.client.HTTPConnection, body: str | bytes | Iterator[bytes]) -> tuple[int, str]:
+    connection.request("POST", "/predict", body, {"Content-Type": "application/x-www-form-urlencoded"})
+    answer = connection.getresponse()
+    return answer.status, answer.read().decode()
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts servers, and ends those that a test left."""
+    started: list[Running] = []
+
+    def begin(store: Path, port: int = 0) -> Running:
+        started.append(Running(store, tmp_path / f"log{len(started)}", port))
+        return started[-1]
+
+    yield begin
+    for server in started:
+        if server.process.poll() is None:
+            server.stop(signal.SIGTERM)
+
+
+def test_a_visitor_gets_every_page_over_one_connection(trained: Path, start: Start) -> None:
+    """Page, health and the three names answer 200, all over one connection that is kept alive."""
+    server = start(trained).ready()
+    assert "ready: http://127.0.0.1:" in server.said()
+    assert "(meter house, SIMULATED readings)" in server.said()
+    connection = server.connect()
+    connection.connect()
+    kept = connection.sock
+    for path in ("/", "/healthz", "/readyz", "/static/style.css"):
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        answer.read()
+        assert answer.status == 200
+    for title in TITLES.values():
+        status, page = predict(connection, urllib.parse.urlencode(READING | {"model_choice": title}))
+        assert status == 200
+        assert f"(using {title})" in page
+    assert connection.sock is kept
+    connection.close()
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="looks at the memory maps that Linux shows")
+def test_neither_master_nor_worker_loads_a_learner(trained: Path, start: Start) -> None:
+    """After page and prediction no process holds a learner or a frame library; the master holds no ONNX Runtime either."""
+    server = start(trained).ready()
+    connection = server.connect()
+    connection.request("GET", "/")
+    connection.getresponse().read()
+    assert predict(connection, urllib.parse.urlencode(READING))[0] == 200
+    connection.close()
+    (worker,) = server.workers()
+    assert "onnxruntime" in libraries(worker)
+    assert "onnxruntime" not in libraries(server.process.pid)
+    for pid in (server.process.pid, worker):
+        assert [name for name in LEARNERS if name in libraries(pid)] == []
+
+
+def test_the_path_of_an_answer_imports_no_learner(trained: Path) -> None:
+    """sys.modules after every page and a prediction holds none of them, nor does the master's before its workers start."""
+    code = f"""
+import sys
+from wattcast.config import Settings
+from wattcast.web import server
+assert not [name for name in (*{LEARNERS!r}, "onnxruntime", "flask") if name in sys.modules], "master"
+from wattcast.web.app import create_app
+client = create_app(Settings(store={str(trained)!r})).test_client()
+for path in ("/", "/?meter=hourly", "/readyz", "/nothing", "/vendor/plotly.js"):
+    client.get(path)
+assert client.post("/predict", data={READING!r}).status_code == 200
+loaded = [name for name in (*{LEARNERS!r}, "plotly", "onnx", "sklearn", "holidays") if name in sys.modules]
+assert not loaded, loaded
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGINT])
+def test_it_stops_quietly(trained: Path, start: Start, kind: signal.Signals) -> None:
+    """SIGTERM, and Ctrl-C which reaches master and workers at once, end it with exit 0, one line and no trace."""
+    server = start(trained).ready()
+    assert server.stop(kind, group=kind == signal.SIGINT) == 0
+    lines = server.said().splitlines()
+    assert len(lines) == 2, lines
+    assert lines[-1] == "left"
+
+
+def test_a_large_body_is_refused_by_the_real_server(trained: Path, start: Start) -> None:
+    """10 MB, and a chunked body whose length nobody announced, are 413; the server goes on."""
+    server = start(trained).ready()
+    for body in (b"Voltage=" + b"1" * 10_000_000, iter([b"1" * 50_000] * 10)):
+        with contextlib.closing(server.connect()) as connection:
+            assert predict(connection, body)[0] == 413
+    connection = server.connect()
+    assert predict(connection, urllib.parse.urlencode(READING))[0] == 200
+    connection.close()
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="finds the worker where Linux shows it")
+def test_a_worker_that_dies_is_replaced(trained: Path, start: Start) -> None:
+    """After kill -9 of the worker another one answers; ready is not said again."""
+    server = start(trained).ready()
+    (worker,) = server.workers()
+    os.kill(worker, signal.SIGKILL)
+    wait_for(lambda: server.workers() not in ([], [worker]))
+    connection = server.connect()
+    assert predict(connection, urllib.parse.urlencode(READING))[0] == 200
+    connection.close()
+    assert server.said().count("ready: ") == 1
+
+
+def test_a_store_that_cannot_be_read_is_one_clear_line(store: Path, start: Start) -> None:
+    """A broken serving manifest ends the start with exit 1, the reason and the hint, and no trace."""
+    (store / "serving.json").write_text("{")
+    server = start(store)
+    assert server.process.wait(SECONDS) == 1
+    error, hint = server.said().splitlines()
+    assert error.startswith("error: the serving manifest cannot be read")
+    assert hint.startswith("hint: ")
+
+
+def test_an_empty_store_is_served_and_said(tmp_path: Path, start: Start) -> None:
+    """Without models the server starts all the same, and says what to do."""
+    assert "but no meter is registered yet: make run" in start(tmp_path / "nothing").ready().said()
+
+
+def test_a_refused_model_is_said_at_the_start(store: Path, start: Start) -> None:
+    """A model file that is not loaded is named on the console."""
+    path = next((store / "bundles").iterdir())
+    path.write_bytes(path.read_bytes()[:-100])
+    assert f"refused: model file {path.name[:12]}: " in start(store).ready().said()
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    """A port that something listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        yield other.getsockname()[1]
+
+
+def test_a_busy_port_moves_on_unless_it_was_asked_for(trained: Path, start: Start, taken: int) -> None:
+    """Not given: the next free port, and said. Given: refused with a hint."""
+    said = start(trained, taken).ready().said()
+    assert f"port {taken} is busy: using " in said
+    with pytest.raises(Unavailable, match=f"port {taken} is busy") as refused:
+        serve(Settings(store=trained, port=taken), port_given=True, say=print)
+    assert "another port" in refused.value.hint
+
+
+@pytest.mark.parametrize("host", ["256.1.1.1", "203.0.113.7"])
+def test_an_address_that_is_not_ours_is_refused(trained: Path, host: str) -> None:
+    """A host that is no address of this machine is one line that names the setting."""
+    with pytest.raises(Unavailable, match="cannot listen on") as refused:
+        serve(Settings(store=trained, host=host, port=5999), port_given=True, say=print)
+    assert "WATTCAST_HOST" in refused.value.hint
