@@ -26,7 +26,6 @@ ROOT = HERE.parent
 RESULTS = HERE / "results"
 LOG = RESULTS / "pipeline.log"
 HALF_YEAR = "household_power_consumption_2007h1.zip"
-FAMILIES = {"xgb": "XGBoostRegressor", "lgbm": "LightGBMRegressor", "rf": "RandomForestRegressor"}
 TOLERANCE = 0.25
 # Above this, other work on the machine shifts what is measured.
 BUSY_CORES = 0.2
@@ -99,8 +98,7 @@ def run_both(data: Path, work: Path, console: Console) -> list[Row]:
         if step.yardstick:
             theirs += measured([str(HERE / "yardstick.py"), step.yardstick, "--data", str(data), "--work", str(yardstick)], yardstick)
         for stage in step.ours:
-            name, *arguments = stage.split()
-            own += measured(["-m", f"wattcast.stages.{name}", *arguments], ours)
+            own += measured(["-m", *f"wattcast.stages.{stage}".split()], ours)
         rows.append(Row(step, theirs, own))
         console.print(f"  {step.title}: yardstick {theirs.wall_seconds:.1f} s, ours {own.wall_seconds:.1f} s", highlight=False)
     return rows
@@ -151,8 +149,7 @@ def compare_errors(work: Path) -> list[dict[str, Any]]:
     rows = json.loads((work / "ours" / "metrics" / "scorecard.json").read_text())["rows"]
     for row in rows:
         if row["task"] == "next_minute":
-            file = work / "yardstick" / "metrics" / f"{FAMILIES[row['family']]}_metrics.json"
-            row["yardstick"] = json.loads(file.read_text())
+            row["yardstick"] = json.loads((work / "yardstick" / "metrics" / f"{row['family']}_metrics.json").read_text())
     return list(rows)
 
 

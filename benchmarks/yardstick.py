@@ -18,7 +18,7 @@ import pandas as pd
 LAGGED = ["Global_reactive_power", "Voltage", "Global_intensity", "Sub_metering_1", "Sub_metering_2", "Sub_metering_3"]
 LAGGED += ["hour_of_day", "day_of_week", "month", "year"]
 TARGET = "Global_active_power"
-FAMILIES = {"xgb": "XGBoostRegressor", "lgbm": "LightGBMRegressor", "rf": "RandomForestRegressor"}
+FAMILIES = ("xgb", "lgbm", "rf")
 
 
 def preprocess(data: Path, work: Path) -> None:
@@ -73,17 +73,18 @@ def train(family: str, work: Path) -> None:
 def evaluate(work: Path) -> None:
     """Score the three models on the test files: one metrics file and two residual plots each."""
     x_test, y_test = _read_split(work, "test")
-    (work / "metrics" / "validation_plots").mkdir(parents=True, exist_ok=True)
-    for family, name in FAMILIES.items():
+    metrics = work / "metrics"
+    metrics.mkdir(exist_ok=True)
+    for family in FAMILIES:
         predicted = joblib.load(work / "models" / f"{family}_model.pkl").predict(x_test)
         residuals = y_test.to_numpy() - predicted
         scores = {"mae": float(np.abs(residuals).mean()), "rmse": float(np.sqrt((residuals**2).mean()))}
         scores["r2"] = float(1 - (residuals**2).sum() / ((y_test - y_test.mean()) ** 2).sum())
-        (work / "metrics" / f"{name}_metrics.json").write_text(json.dumps(scores, indent=2))
-        plot_residuals(residuals, name, work / "metrics" / "validation_plots")
+        (metrics / f"{family}_metrics.json").write_text(json.dumps(scores, indent=2))
+        plot_residuals(residuals, family, metrics)
 
 
-def plot_residuals(residuals: np.ndarray, name: str, folder: Path) -> None:
+def plot_residuals(residuals: np.ndarray, family: str, folder: Path) -> None:
     """Draw the residuals' histogram with its density and the residuals over time; what is drawn gives the step the original's share."""
     import matplotlib as mpl  # noqa: PLC0415
 
@@ -95,10 +96,10 @@ def plot_residuals(residuals: np.ndarray, name: str, folder: Path) -> None:
     bars.hist(residuals, bins=50, edgecolor="black", density=True)
     grid = np.linspace(residuals.min(), residuals.max(), 500)
     bars.plot(grid, gaussian_kde(residuals)(grid))
-    histogram.savefig(folder / f"{name}_residuals_histogram.png", dpi=300)
+    histogram.savefig(folder / f"{family}_residuals_histogram.png", dpi=300)
     over_time, dots = plt.subplots(figsize=(15, 6))
     dots.scatter(np.arange(len(residuals)), residuals, s=1, alpha=0.5)
-    over_time.savefig(folder / f"{name}_residuals_over_time.png", dpi=300)
+    over_time.savefig(folder / f"{family}_residuals_over_time.png", dpi=300)
     plt.close("all")
 
 
@@ -110,7 +111,7 @@ def _read_split(work: Path, part: str) -> tuple[pd.DataFrame, pd.Series]:
 def main() -> None:
     """Run the one step named on the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("step", choices=["preprocess", "train-xgb", "train-lgbm", "train-rf", "evaluate"])
+    parser.add_argument("step", choices=["preprocess", *(f"train-{family}" for family in FAMILIES), "evaluate"])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
     asked = parser.parse_args()

@@ -6,6 +6,7 @@ import difflib
 import os
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -110,7 +111,10 @@ class Params(_Frozen):
                 raise ValueError(f"{name} needs resolution_s and horizon from 1, embargo_steps from 0, validation_share between 0 and 1")
             for plan in task.models:
                 # Made here only to be refused here: a spec that leaks names params.yaml, not the training that would meet it.
-                FeatureSpec(task.resolution_s, task.horizon, "UTC", plan.recent, plan.seasonal, plan.calendar)
+                spec = FeatureSpec(task.resolution_s, task.horizon, "UTC", plan.recent, plan.seasonal, plan.calendar)
+                reach = replace(spec, event_memory=task.event_memory).history_steps
+                if not 1 <= plan.least_readings <= reach:
+                    raise ValueError(f"model {plan.name} of {name} looks back on {reach} readings: least_readings must be 1 to {reach}")
         return tasks
 
     @model_validator(mode="after")

@@ -192,6 +192,11 @@ class ForecastService:
         ids = [bundle for each in (slot, *of_meter) for bundle in (*each.bundles(), each.standby)]
         return next((self.records[bundle] for bundle in ids if bundle in self.records), None)
 
+    def trained_on(self, bundle_id: str) -> tuple[int, int] | None:
+        """The training span of a loaded bundle, UTC epoch seconds, or None where no such bundle is loaded."""
+        loaded = self._loaded.get(bundle_id)
+        return None if loaded is None else (loaded.manifest.train_start_s, loaded.manifest.train_end_s)
+
     def health(self) -> Mapping[str, object]:
         """What `/readyz` says: ready or not, meters, bundles loaded and refused, with reasons."""
         return {

@@ -1,13 +1,10 @@
-"""A store in a folder: every write is whole or not at all, whoever writes, whatever the disk does, whenever the process ends."""
+"""A store in a folder: every write is whole or not at all, whatever the disk does, and what is torn is refused by name."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 import resource
-import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,13 +21,6 @@ from wattcast.meter.table import Meter
 
 HOUSE = Meter("house")
 FIRST = ServingManifest().with_slots(HOUSE, [])
-
-
-def python(code: str, *arguments: object) -> subprocess.Popen[str]:
-    """A process of its own that runs this code, its input and output at hand."""
-    environment = os.environ | {"PYTHONPATH": str(Path(tiny.__file__).parent)}
-    words = [sys.executable, "-c", code, *map(str, arguments)]
-    return subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
 
 
 def litter(folder: Path) -> list[Path]:
@@ -206,68 +196,6 @@ def test_an_id_leads_nowhere_else(tmp_path: Path) -> None:
         with pytest.raises(BadBundle, match="is no bundle id"):
             store.bundle(name)
     assert {path.name for path in tmp_path.iterdir()} == {secret.name, "store"}
-
-
-PUBLISH = """
-import sys
-from wattcast.adapters.files import FileModelStore
-from wattcast.errors import RegistryConflict
-from wattcast.forecasting.registry import Slot
-from wattcast.meter.table import Meter
-store, name = FileModelStore(__import__("pathlib").Path(sys.argv[1])), sys.argv[2]
-print("ready", flush=True)
-sys.stdin.readline()
-done = told = 0
-while done < 40:
-    there = store.manifest()
-    count = len([key for key in there.slots if key.endswith("/" + name)])
-    slots = [Slot(f"task_{number}", name, 3600, 24, (0.5,), ()) for number in range(count + 1)]
-    try:
-        store.publish(there.with_slots(Meter(name), slots))
-        done += 1
-    except RegistryConflict:
-        told += 1
-print(done, told)
-"""
-
-
-def test_two_who_publish_at_once_lose_nothing(tmp_path: Path) -> None:
-    """Two processes that publish as fast as they can: every success is in the manifest at the end, every conflict was told."""
-    rivals = [python(PUBLISH, tmp_path, name) for name in ("barn", "house")]
-    for rival in rivals:
-        assert rival.stdout is not None
-        assert rival.stdout.readline() == "ready\n"
-    counted = [rival.communicate("go\n", timeout=60)[0].split() for rival in rivals]
-    assert [rival.returncode for rival in rivals] == [0, 0]
-    manifest = FileModelStore(tmp_path).manifest()
-    assert manifest.serial == 80
-    assert set(manifest.slots) == {f"task_{number}/{name}" for number in range(40) for name in ("barn", "house")}
-    assert [int(done) for done, _ in counted] == [40, 40]
-    assert litter(tmp_path) == []
-
-
-HOLD = """
-import sys
-from pathlib import Path
-from wattcast.adapters.files import FileModelStore
-with FileModelStore(Path(sys.argv[1]))._locked():
-    print("held", flush=True)
-    sys.stdin.readline()
-"""
-
-
-def test_a_publisher_that_is_killed_locks_nobody_out(tmp_path: Path) -> None:
-    """The lock dies with the process that holds it."""
-    holder = python(HOLD, tmp_path)
-    assert holder.stdout is not None
-    assert holder.stdout.readline() == "held\n"
-    waiting = threading.Thread(target=FileModelStore(tmp_path).publish, args=(FIRST,))
-    waiting.start()
-    assert FileModelStore(tmp_path).manifest() == ServingManifest()
-    os.kill(holder.pid, signal.SIGKILL)
-    holder.communicate()
-    waiting.join(timeout=30)
-    assert FileModelStore(tmp_path).manifest() == FIRST
 
 
 def test_the_settings_choose_the_folder(tmp_path: Path) -> None:

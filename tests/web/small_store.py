@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,6 +32,7 @@ TITLES = {"xgb": "XGBoost Regressor", "rf": "Random Forest Regressor", "lgbm": "
 # Two days after the readings' end: 26 Nov 2010 22:00 in Paris.
 END_S = int(datetime(2010, 11, 26, 21, tzinfo=UTC).timestamp())
 NOW_S = END_S + 2 * 86_400
+SECONDS = 60
 
 _COLUMNS = ("power_kw", "reactive_power_kvar", "voltage_v", "current_a", "sub1_wh", "sub2_wh", "sub3_wh")
 _EFFORT = {"fast": Effort(max_rows=4_000, validation_blocks=1, validation_max_rows=2_000)}
@@ -156,3 +159,11 @@ def flip_one_byte(store: Path, bundle_id: str) -> None:
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
+
+
+def wait_for(happened: Callable[[], bool]) -> None:
+    """Wait until it has, for a minute at most."""
+    deadline = time.monotonic() + SECONDS
+    while not happened():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)

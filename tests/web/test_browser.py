@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
-from small_store import NOW_S
+from small_store import NOW_S, wait_for
 from werkzeug.serving import make_server
 
 from wattcast.config import Settings
@@ -20,6 +20,8 @@ pytestmark = pytest.mark.system
 
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 QUIET += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+LINE = "getComputedStyle(document.querySelectorAll('#chart .scatterlayer path.js-line')[2]).stroke"
+LIGHT, DARK = "rgb(15, 107, 92)", "rgb(92, 201, 179)"
 SCREENS = [(width, scheme) for width in (1280, 390) for scheme in ("light", "dark")]
 
 
@@ -73,9 +75,10 @@ def test_the_page_is_drawn_and_quiet(chromium: Browser, site: str, width: int, s
     """No console message under the content policy, no foreign request, nothing wider than the screen; the chart has the scheme's colour."""
     visit = Visit(chromium, site, width, scheme)
     assert visit.page.locator("#chart .scatterlayer .trace").count() == 4
-    line = "() => getComputedStyle(document.querySelectorAll('#chart .scatterlayer path.js-line')[2]).stroke"
-    assert visit.page.evaluate(line) == {"light": "rgb(15, 107, 92)", "dark": "rgb(92, 201, 179)"}[scheme]
+    assert visit.page.evaluate(LINE) == (DARK if scheme == "dark" else LIGHT)
     assert visit.page.evaluate("document.documentElement.scrollWidth - innerWidth") == 0
+    visit.page.hover("#chart .nsewdrag", position={"x": width * 0.6, "y": 100})
+    visit.page.wait_for_selector("#chart .hoverlayer .hovertext")
     visit.page.get_by_role("button", name="Predict the next minute").click()
     visit.page.wait_for_selector(".sentence")
     assert visit.page.evaluate("document.documentElement.scrollWidth - innerWidth") == 0
@@ -86,9 +89,7 @@ def test_the_chart_follows_a_change_to_dark(chromium: Browser, site: str) -> Non
     """When the system turns dark the chart is drawn again in the dark colours."""
     visit = Visit(chromium, site)
     visit.page.emulate_media(color_scheme="dark")
-    visit.page.wait_for_function(
-        "getComputedStyle(document.querySelectorAll('#chart .scatterlayer path.js-line')[2]).stroke === 'rgb(92, 201, 179)'"
-    )
+    wait_for(lambda: visit.page.evaluate(LINE) == DARK)
     assert visit.faults == []
 
 
@@ -106,7 +107,7 @@ def test_the_form_works_by_keyboard_alone(chromium: Browser, site: str) -> None:
     assert page.evaluate("document.activeElement.id") == "summary"
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
-    page.wait_for_function("document.activeElement.id === 'Voltage'")
+    wait_for(lambda: page.evaluate("document.activeElement.id") == "Voltage")
     assert page.input_value("#Voltage") == "nan"
     page.keyboard.press("Control+A")
     page.keyboard.type("240")

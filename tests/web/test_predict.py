@@ -215,9 +215,11 @@ def test_without_a_model_for_the_minute_a_baseline_answers_and_is_named(client: 
     assert answer["tier"] == "baseline"
     assert "3600 s apart" in answer["reason"]
     assert answer["version"] == ""
+    assert answer["interval"] is None
     page = client.post("/predict", data=READING | {"meter": "hourly"})
     assert "XGBoost Regressor did not answer: the readings are 3600 s apart" in page.text
     assert "no model file" in page.text
+    assert "<dt>Within</dt><dd>not known</dd>" in page.text
 
 
 def test_the_answer_does_not_depend_on_the_servers_clock(client: FlaskClient) -> None:

@@ -9,13 +9,12 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.parse
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from small_store import READING, TITLES
+from small_store import READING, SECONDS, TITLES, wait_for
 
 from wattcast.config import Settings
 from wattcast.errors import Unavailable
@@ -28,7 +27,6 @@ serve(load_settings(), port_given=False, say=print)
 print("left")
 """
 LEARNERS = ("xgboost", "lightgbm", "polars", "pandas")
-SECONDS = 60
 
 Start = Callable[..., "Running"]
 
@@ -62,13 +60,6 @@ class Running:
     def stop(self, kind: signal.Signals, *, group: bool = False) -> int:
         (os.killpg if group else os.kill)(self.process.pid, kind)
         return self.process.wait(SECONDS)
-
-
-def wait_for(happened: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not happened():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
 
 
 def libraries(pid: int) -> str:

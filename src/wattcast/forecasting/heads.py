@@ -30,12 +30,16 @@ class Heads:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = threads
         options.log_severity_level = 4
+        # Trees need no arena of working memory, which would cost each worker some megabytes a graph.
+        options.enable_cpu_mem_arena = options.enable_mem_pattern = False
         # Its own format has a mark that a file can carry beside an ONNX graph, and holds what was not looked at here.
         options.add_session_config_entry("session.load_model_format", "ONNX")
         try:
             self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"], enable_fallback=0)
         except Exception as cause:  # ONNX Runtime has no common base class for what it raises
             raise BadBundle(f"ONNX Runtime refuses the graph ({' '.join(str(cause).split())[:200]})", _HINT) from cause
+        # The session keeps the graph's bytes for a fallback that is off here.
+        self._session._model_bytes = None
         self.features = _width(self._session.get_inputs(), "features")
         self.heads = _width(self._session.get_outputs(), "heads")
         try:

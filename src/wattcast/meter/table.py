@@ -109,4 +109,4 @@ class MeterTable:
             names = facts["covariates"]
             return cls(Meter(**facts["meter"]), facts["start_s"], facts["step_s"], columns[0], dict(zip(names, columns[1:], strict=True)))
         except (ValueError, KeyError, TypeError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as cause:
-            raise BadMeterFile(f"these bytes are not a meter table ({cause})", "run the pipeline again: it writes them anew") from cause
+            raise BadMeterFile("these bytes are not a meter table", "run the pipeline again: it writes them anew") from cause

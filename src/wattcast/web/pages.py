@@ -125,7 +125,8 @@ def _answer(forecast: Forecast, typed: TypedReading) -> dict[str, object]:
     return {
         "sentence": f"Predicted Energy Consumption: {step.mean:.4f} kW (using {forecast.model})",
         "prediction_kw": round(step.mean, 6),
-        "interval": {level: quantiles[level] for level in outermost},
+        # A baseline whose spread was never measured says one value for every level: that is no interval.
+        "interval": {level: quantiles[level] for level in outermost} if len(set(quantiles.values())) > 1 else None,
         "quantiles": quantiles,
         "forecast_for": iso(step.start_s, forecast.zone),
         "resolution_s": forecast.step_s,
@@ -151,14 +152,8 @@ def _day_ahead(meter: Meter) -> dict[str, object]:
         "forecast": forecast,
         "told": views.told(forecast),
         "curve": views.curve(forecast, before),
-        "trained": views.trained(record, _trained_on(forecast.version), meter.zone) if record else "",
+        "trained": views.trained(record, site().service.trained_on(forecast.version), meter.zone) if record else "",
     }
-
-
-def _trained_on(version: str) -> tuple[int, int] | None:
-    """The span of readings that the bundle learnt from, UTC epoch seconds."""
-    loaded = site().service._loaded.get(version)
-    return (loaded.manifest.train_start_s, loaded.manifest.train_end_s) if loaded else None
 
 
 def _stored(meter: Meter, step_s: int) -> MeterTable | None:

@@ -10,6 +10,7 @@ import ctypes
 import errno
 import logging
 import os
+import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
@@ -75,6 +76,7 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             "loglevel": "warning",
             "proc_name": "wattcast",
             "post_worker_init": self._announce,
+            "worker_int": _leave_once,
         }
         if _MEMORY_FOLDER.is_dir() and os.access(_MEMORY_FOLDER, os.W_OK):
             chosen["worker_tmp_dir"] = str(_MEMORY_FOLDER)
@@ -99,6 +101,13 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
     def _announce(self, worker: Any) -> None:
         if worker.age == 1:
             self._ready(worker.wsgi)
+
+
+def _leave_once(_worker: Any) -> None:
+    """A worker that is leaving hears no more of it: Ctrl-C reaches it from the terminal and again from the master."""
+    for kind in (signal.SIGINT, signal.SIGQUIT):
+        # Not SIG_IGN: Python complains of a signal that came in just before.
+        signal.signal(kind, lambda *_: None)
 
 
 @contextmanager

@@ -163,12 +163,13 @@ class Told:
 
 
 def told(forecast: Forecast) -> Told:
-    """The facts of a forecast as people read them; the interval is the first step's."""
+    """The facts of a forecast as people read them; the interval is the first step's, not known where it has no width."""
     zone, first = forecast.zone, forecast.steps[0]
     levels, values = tuple(first.quantiles), tuple(first.quantiles.values())
     by = f"{forecast.model}, {TIERS[forecast.tier]}" if forecast.version else f"{forecast.model} ({TIERS[forecast.tier]})"
     span = _span(first.start_s, first.start_s + len(forecast.steps) * forecast.step_s, zone)
-    return Told(by, forecast.reason, forecast.version[:12], span, f"{values[0]:.2f} to {values[-1]:.2f} kW ({interval_name(levels)})")
+    within = f"{values[0]:.2f} to {values[-1]:.2f} kW ({interval_name(levels)})" if values[0] < values[-1] else "not known"
+    return Told(by, forecast.reason, forecast.version[:12], span, within)
 
 
 def trained(record: Record, on: tuple[int, int] | None, zone: str) -> str:

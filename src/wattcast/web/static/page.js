@@ -13,7 +13,8 @@
   // Every value holds for its whole hour: the last one is drawn to its end.
   const times = [...steps.map((step) => step.start), data.end];
   const held = (values) => [...values, values[values.length - 1]];
-  const said = steps.map((step) => `${step.label}<br><b>${step.mean.toFixed(2)} kW</b> (${step.low.toFixed(2)} to ${step.high.toFixed(2)})`);
+  // No bold here: Plotly would write a style attribute, which the content policy forbids.
+  const said = steps.map((step) => `${step.label}<br>${step.mean.toFixed(2)} kW (${step.low.toFixed(2)} to ${step.high.toFixed(2)})`);
 
   const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
@@ -25,7 +26,7 @@
       { mode: "lines", name: "Forecast", x: times, y: held(steps.map((step) => step.mean)), hovertemplate: "%{text}<extra></extra>",
         text: held(said), line: { color: color("--accent"), width: 2.5, shape: "hv" } },
       { mode: "lines", name: "Measured before", x: data.measured.map((row) => row[0]), y: data.measured.map((row) => row[1]),
-        hovertemplate: "%{x|%-d %b %H:%M}<br><b>%{y:.2f} kW</b> measured<extra></extra>",
+        hovertemplate: "%{x|%-d %b %H:%M}<br>%{y:.2f} kW measured<extra></extra>",
         line: { color: color("--muted"), width: 1.5, shape: "hv" } },
     ];
   }

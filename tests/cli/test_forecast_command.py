@@ -1,0 +1,122 @@
+"""`wattcast forecast`: champions for registered meters, honest baselines for others, three formats."""
+
+from __future__ import annotations
+
+import csv
+import json
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+import tiny
+from small_project import Trained, in_process, wattcast, write_csv
+
+
+def test_a_registered_meter_is_answered_by_its_champion(trained: Trained) -> None:
+    """JSON in a pipe: 24 hours from the end of the file, mean and quantiles, by the champion of the meter of this name."""
+    told = wattcast(trained.folder, "forecast", trained.hours)
+    answer = json.loads(told.stdout)
+    starts = [datetime.fromisoformat(step["start"]) for step in answer["steps"]]
+    listed = json.loads(in_process(trained.folder, "models", "--json").stdout)["meters"]
+    champion = next(meter for meter in listed if meter["id"] == "hours")["tasks"][1]["champion"]
+    assert (told.returncode, told.stderr) == (0, "")
+    assert (answer["meter"], answer["tier"], answer["reason"], answer["version"]) == ("hours", "champion", "", champion)
+    assert starts == [datetime.fromisoformat("2010-03-02T01:00+01:00") + timedelta(hours=lead) for lead in range(24)]
+    assert all(list(step["quantiles"]) == ["0.1", "0.5", "0.9"] for step in answer["steps"])
+    assert all(step["quantiles"]["0.1"] <= step["quantiles"]["0.5"] <= step["quantiles"]["0.9"] for step in answer["steps"])
+
+
+def test_minutes_are_averaged_for_a_task_of_hours(trained: Trained) -> None:
+    """A file of minutes answers the day ahead and the next minute."""
+    for task, steps in (("day_ahead", 24), ("next_minute", 1)):
+        answer = json.loads(in_process(trained.folder, "forecast", trained.minutes, "--task", task).stdout)
+        assert (answer["meter"], answer["tier"], len(answer["steps"])) == ("minutes", "champion", steps)
+
+
+def test_a_family_can_be_asked_for(trained: Trained) -> None:
+    """--family names who answers."""
+    answer = json.loads(in_process(trained.folder, "forecast", trained.hours, "--family", "rf").stdout)
+    assert answer["model"] == "Random Forest Regressor"
+
+
+def test_an_origin_is_on_the_meters_clock_and_hides_what_follows(trained: Trained, tmp_path: Path) -> None:
+    """--origin without an offset is local; readings after it change nothing."""
+    whole = tiny.hour_table(60)
+    cut = write_csv(tmp_path / "hours.csv", whole.until(whole.end_s - 10 * 86_400))
+    ask = ["--origin", "2010-02-20T01:00"]
+    answers = [json.loads(in_process(trained.folder, "forecast", path, *ask).stdout) for path in (trained.hours, cut)]
+    assert answers[0]["origin"] == "2010-02-20T01:00:00+01:00"
+    assert answers[0]["steps"] == answers[1]["steps"]
+
+
+def test_a_meter_never_registered_is_answered_by_a_baseline_that_says_so(trained: Trained, tmp_path: Path) -> None:
+    """No model knows the meter: a baseline of its own readings, with the spread that it had on them."""
+    for folder in (trained.folder, tmp_path):
+        told = in_process(folder, "forecast", write_csv(tmp_path / "neighbour.csv", tiny.hour_table(30)))
+        answer = json.loads(told.stdout)
+        assert (answer["meter"], answer["tier"]) == ("neighbour", "baseline")
+        assert 'no model was trained for day_ahead of meter "neighbour"' in answer["reason"]
+        assert all(step["quantiles"]["0.1"] < step["quantiles"]["0.9"] for step in answer["steps"])
+
+
+def test_a_meter_can_be_named(trained: Trained, tmp_path: Path) -> None:
+    """--meter: a newer export under another name is answered by the registered meter's champion."""
+    export = write_csv(tmp_path / "export-2010-03.csv", tiny.hour_table(60))
+    answer = json.loads(in_process(trained.folder, "forecast", export, "--meter", "hours").stdout)
+    assert (answer["meter"], answer["tier"]) == ("hours", "champion")
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet", "json"])
+def test_a_curve_is_written_in_three_formats(suffix: str, trained: Trained, tmp_path: Path) -> None:
+    """--out: the same 24 means in each, what stands behind them beside them, and no JSON on stdout."""
+    printed = json.loads(in_process(trained.folder, "forecast", trained.hours).stdout)
+    out = tmp_path / f"tomorrow.{suffix}"
+    told = in_process(trained.folder, "forecast", trained.hours, "--out", out)
+    rows = {"csv": read_csv, "parquet": read_parquet, "json": read_json}[suffix](out)
+    assert told.returncode == 0
+    assert told.stdout.startswith(f"{out}: 24 steps, by ")
+    assert [row["mean_kw"] for row in rows] == [step["mean"] for step in printed["steps"]]
+    assert [row["p90_kw"] for row in rows] == [step["quantiles"]["0.9"] for step in printed["steps"]]
+    assert [row["start"] for row in rows] == [datetime.fromisoformat(step["start"]) for step in printed["steps"]]
+    assert {(row["tier"], row["version"]) for row in rows} == {("champion", printed["version"])}
+
+
+def read_csv(path: Path) -> list[dict[str, object]]:
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    figures = [{name: float(row[name]) for name in ("mean_kw", "p90_kw")} for row in rows]
+    return [{**row, **figure, "start": datetime.fromisoformat(row["start"])} for row, figure in zip(rows, figures, strict=True)]
+
+
+def read_parquet(path: Path) -> list[dict[str, object]]:
+    return pl.read_parquet(path).to_dicts()
+
+
+def read_json(path: Path) -> list[dict[str, object]]:
+    whole = json.loads(path.read_text())
+    behind = {name: whole[name] for name in ("tier", "version")}
+    return [
+        {"start": datetime.fromisoformat(step["start"]), "mean_kw": step["mean"], "p90_kw": step["quantiles"]["0.9"], **behind}
+        for step in whole["steps"]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        (["--task", "day_ahed"], 1, 'did you mean "day_ahead"?'),
+        (["--task", "next_minute"], 1, "next_minute needs readings of 60 s or finer, these are 3600 s apart"),
+        (["--family", "xgboost"], 1, 'did you mean "xgb"?'),
+        (["--meter", "nobody"], 1, "known meters: hours, minutes"),
+        (["--origin", "1999-01-01"], 1, "the origin lies before the first reading"),
+        (["--origin", "yesterday"], 2, "is not a moment"),
+        (["--out", "tomorrow.xlsx"], 2, "must end in .csv, .parquet, .json"),
+    ],
+)
+def test_what_cannot_be_asked_is_said(words: list[str], status: int, said: str, trained: Trained) -> None:
+    """1: refused with a hint; 2: not a command. Never a trace."""
+    told = in_process(trained.folder, "forecast", trained.hours, *words)
+    assert told.returncode == status
+    assert said in " ".join(told.stderr.replace("│", " ").split())
+    assert ("hint: " in told.stderr) == (status == 1)

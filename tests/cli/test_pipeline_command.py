@@ -1,0 +1,150 @@
+"""`wattcast pipeline`: what runs, what does not, and what a stop leaves behind."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from small_project import Trained, command, environment, wattcast
+
+
+def dvc(folder: Path, *words: str) -> str:
+    """What DVC says to these words."""
+    return subprocess.run(
+        [sys.executable, "-m", "dvc", *words], cwd=folder, env=environment(), capture_output=True, text=True, check=True
+    ).stdout
+
+
+def models(folder: Path) -> dict[str, dict[str, dict[str, object]]]:
+    """What the store serves: meter -> task -> facts."""
+    listing = json.loads(wattcast(folder, "models", "--json").stdout)
+    return {meter["id"]: {task["task"]: task for task in meter["tasks"]} for meter in listing["meters"]}
+
+
+def change(folder: Path, old: str, new: str) -> None:
+    """Replace the one place in params.yaml that reads `old`."""
+    text = (folder / "params.yaml").read_text()
+    assert text.count(old) == 1
+    (folder / "params.yaml").write_text(text.replace(old, new))
+
+
+def test_the_pipeline_ends_with_every_score_beside_its_baselines(trained: Trained) -> None:
+    """The scorecard is printed: three families and the baselines of each task."""
+    for title in ("XGBoost Regressor", "Random Forest Regressor", "LightGBM Regressor", "the last reading repeated"):
+        assert f"{title}" in trained.first.stdout
+    assert "## next minute, from history" in trained.first.stdout
+    assert "## day ahead, from history" in trained.first.stdout
+
+
+def test_what_the_pipeline_changes_is_said_with_the_way_back(trained: Trained) -> None:
+    """Choosing a meter file changes one line of params.yaml; the console says which and how to undo it."""
+    assert "before: data/raw/minutes.csv; make run DATA=data/raw/minutes.csv goes back" in trained.second.stdout
+    assert "  file: data/raw/hours.csv   # `make run DATA=...` sets this line\n" in (trained.folder / "params.yaml").read_text()
+
+
+def test_a_second_house_leaves_the_first_ones_champion(trained: Trained) -> None:
+    """Two files one after the other: both meters are served, each by its own champion."""
+    registered = models(trained.folder)
+    champions = {meter: tasks["day_ahead"]["champion"] for meter, tasks in registered.items()}
+    assert registered.keys() == {"minutes", "hours"}
+    assert all(champions.values())
+    assert champions["minutes"] != champions["hours"]
+
+
+def test_a_task_that_the_resolution_cannot_serve_is_skipped_and_said(trained: Trained) -> None:
+    """Hourly readings: no next minute, and the console, the scorecard and the registry say why."""
+    why = "the readings are 3600 s apart, it needs 60 s or finer"
+    assert f"next_minute is skipped: {why}" in trained.second.stdout
+    assert f"next minute was skipped: {why}" in trained.second.stdout
+    assert models(trained.folder)["hours"]["next_minute"]["skipped"] == why
+
+
+def test_meter_files_are_tracked_and_none_is_for_git(trained: Trained) -> None:
+    """Both files lie in data/raw with a .dvc file beside them; git sees the .dvc files only."""
+    seen = subprocess.run(
+        ["git", "status", "--porcelain", "--untracked-files=all"], cwd=trained.folder, capture_output=True, text=True, check=True
+    ).stdout
+    assert "data/raw/minutes.csv.dvc" in seen
+    assert "data/raw/hours.csv.dvc" in seen
+    assert "data/raw/hours.csv\n" not in seen
+    assert "store/" not in seen
+
+
+def test_again_nothing_runs(trained: Trained) -> None:
+    """Neither `dvc repro` nor the pipeline repeats what has not changed."""
+    assert "up to date" in dvc(trained.folder, "repro")
+    again = wattcast(trained.folder, "pipeline")
+    assert "nothing has changed: models and scores stand" in again.stdout
+    assert "training" not in again.stderr
+
+
+def test_after_one_lightgbm_setting_only_lightgbm_and_what_follows_run(copy: Path) -> None:
+    """Science that changed runs again, and nothing beside it."""
+    change(copy, '"day_ahead": {"fast": {"rounds": 8, "learning_rate"', '"day_ahead": {"fast": {"rounds": 9, "learning_rate"')
+    told = wattcast(copy, "pipeline")
+    assert told.returncode == 0
+    assert told.stderr.splitlines() == ["training day_ahead, LightGBM Regressor (fast) ...", "scoring day_ahead, 3 families ..."]
+    assert "registered meter hours" in told.stdout
+
+
+def test_an_interrupted_run_says_so_in_a_line_and_the_next_one_goes_on(copy: Path) -> None:
+    """Ctrl-C while the second family trains: exit 130, no trace, the store as it was; what was finished is not trained again."""
+    before = models(copy)
+    change(copy, "seed: 1", "seed: 2")
+    run = subprocess.Popen(command("pipeline"), cwd=copy, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    watchdog = threading.Timer(120, run.kill)
+    watchdog.start()
+    assert run.stdout is not None
+    lines = []
+    for line in run.stdout:
+        lines.append(line)
+        if line.startswith("training day_ahead, Random Forest"):
+            run.send_signal(signal.SIGINT)
+    watchdog.cancel()
+    assert run.wait() == 130
+    assert [line for line in lines if "stopped" in line] == ["stopped: what was finished is kept, the next run goes on from there\n"]
+    assert "Traceback" not in "".join(lines)
+    assert models(copy) == before
+    again = wattcast(copy, "pipeline")
+    assert again.returncode == 0
+    assert "training day_ahead, XGBoost" not in again.stderr
+    assert "training day_ahead, Random Forest" in again.stderr
+    assert models(copy)["hours"]["day_ahead"]["champion"] != before["hours"]["day_ahead"]["champion"]
+
+
+def test_a_store_that_was_lost_is_filled_from_the_last_run(copy: Path) -> None:
+    """Nothing has changed, but the store does not know the meter: only register runs."""
+    shutil.rmtree(copy / "store")
+    again = wattcast(copy, "pipeline")
+    assert again.returncode == 0
+    assert "registered meter hours" in again.stdout
+    assert "training" not in again.stderr
+    assert models(copy)["hours"]["day_ahead"]["champion"]
+
+
+def test_a_file_that_is_refused_changes_nothing(copy: Path, tmp_path: Path) -> None:
+    """A file of 40 hours: one error with a hint, exit 1, params.yaml and data/raw as before."""
+    params = (copy / "params.yaml").read_bytes()
+    files = sorted((copy / "data" / "raw").iterdir())
+    short = tmp_path / "short.csv"
+    short.write_text("time,power_kw\n" + "".join(f"2024-01-{day:02}T{hour:02}:00,{hour / 10}\n" for day in (1, 2) for hour in range(20)))
+    refused = wattcast(copy, "pipeline", "--data", short)
+    assert refused.returncode == 1
+    assert refused.stderr.startswith(f"error: {short} is refused: Only 40 hours are measured")
+    assert refused.stderr.count("\n") == 2
+    assert (copy / "params.yaml").read_bytes() == params
+    assert sorted((copy / "data" / "raw").iterdir()) == files
+
+
+def test_json_is_alone_on_stdout(trained: Trained) -> None:
+    """With --json stdout is the scorecard; what is going on goes to stderr."""
+    told = wattcast(trained.folder, "pipeline", "--json")
+    card = json.loads(told.stdout)
+    assert {row["family"] for row in card["rows"]} == {"xgb", "rf", "lgbm"}
+    assert all(row["baselines"] for row in card["rows"])
+    assert "the pipeline runs what has changed" in told.stderr

@@ -1,0 +1,85 @@
+"""Operations come from the environment, and a meter is called as its file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wattcast.config import MeterFacts, Params, Settings, load_settings, meter_id_of, nearest
+from wattcast.errors import BadParams
+
+
+@pytest.mark.parametrize(
+    ("name", "meter"),
+    [
+        ("household_power_consumption.txt", "household-power-consumption"),
+        ("House 12 (new).CSV.GZ", "house-12-new"),
+        ("a.csv.zip", "a"),
+        ("backup.2020.csv", "backup-2020"),
+        ("no_ending", "no-ending"),
+        ("---.csv", "meter"),
+        (".csv", "meter"),
+        ("Straße.csv", "stra-e"),
+        ("x" * 200 + ".csv", "x" * 80),
+        ("../../etc/passwd", "passwd"),
+    ],
+)
+def test_the_meter_is_called_as_its_file(name: str, meter: str) -> None:
+    """Small letters, digits and dashes, without the endings of a meter file."""
+    assert meter_id_of(Path(name)) == meter
+
+
+def test_the_nearest_name_or_all_of_them() -> None:
+    """One name where one is near, else the choice."""
+    assert nearest("sed", ["seed", "threads"]) == '; did you mean "seed"?'
+    assert nearest("x", ["seed", "threads"]) == "; known: seed, threads"
+
+
+def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each setting has its variable, and a value where none is set."""
+    for name in [name for name in os.environ if name.startswith("WATTCAST_")]:
+        monkeypatch.delenv(name)
+    assert load_settings() == Settings(host="127.0.0.1", port=5000, workers=1, threads=4, store=Path("store"), meter="")
+    monkeypatch.setenv("WATTCAST_PORT", "8080")
+    monkeypatch.setenv("WATTCAST_STORE", "/srv/models")
+    monkeypatch.setenv("WATTCAST_METER", "barn")
+    assert load_settings() == Settings(port=8080, store=Path("/srv/models"), meter="barn")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "http"),
+        ("PORT", "-1"),
+        ("PORT", "65536"),
+        ("PORT", ""),
+        ("WORKERS", "0"),
+        ("WORKERS", "65"),
+        ("THREADS", "1.5"),
+        ("THREADS", "nan"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_refused_by_its_name(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    """The refusal names the variable, its value and what is wrong with it."""
+    monkeypatch.setenv(f"WATTCAST_{name}", value)
+    with pytest.raises(BadParams, match=f"WATTCAST_{name}={value}: ") as refusal:
+        load_settings()
+    assert "environment variable" in refusal.value.hint
+
+
+def test_settings_cannot_be_changed_or_invented() -> None:
+    """Frozen, and no field that is not known."""
+    with pytest.raises(ValueError, match="frozen"):
+        Settings().port = 1  # type: ignore[misc]
+    with pytest.raises(ValueError, match="Extra inputs"):
+        Settings(prot=1)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("model", [Settings, Params, MeterFacts])
+def test_every_field_is_described(model: Any) -> None:
+    """What can be set says what it is for."""
+    undescribed = [name for name, field in model.model_fields.items() if not field.description]
+    assert undescribed == (["meter", "tasks", "families"] if model is Params else [])
