@@ -39,7 +39,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
 }
 PURE = ("meter", "forecasting")
 IMPURE_MODULES = {"socket", "subprocess", "requests", "urllib", "http", "time", "os"}
-LONGEST_FILE, LONGEST_STAGE, LONGEST_FUNCTION = 260, 75, 45
+LONGEST_FILE, LONGEST_STAGE, LONGEST_FUNCTION = 260, 60, 45
 
 
 def sources() -> list[Path]:
@@ -97,7 +97,7 @@ def test_meter_and_forecasting_are_pure(path: Path) -> None:
 def test_a_file_is_one_idea_and_a_function_fits_in_the_eye(path: Path) -> None:
     """Files and functions stay short; an entry point of the pipeline shorter still."""
     text = path.read_text(encoding="utf-8")
-    assert len(text.splitlines()) <= (LONGEST_STAGE if room_of(path) == "stages" else LONGEST_FILE)
+    assert len(text.splitlines()) <= (LONGEST_STAGE if room_of(path) == "stages" and "def main()" in text else LONGEST_FILE)
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef):
             assert (node.end_lineno or 0) - node.lineno < LONGEST_FUNCTION, (

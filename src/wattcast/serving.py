@@ -25,6 +25,8 @@ Array = npt.NDArray[np.floating]
 
 # A forecast beyond this multiple of the largest load ever seen, or with a sign the meter cannot have, is not given out.
 _IMPLAUSIBLE_MULTIPLE = 2.0
+# What a regression may give below zero for a load near zero: taken for zero, not for implausible.
+_NEAR_ZERO_KW = 0.05
 _LONGEST_SILENCE_S = 370 * 86_400
 
 
@@ -120,7 +122,7 @@ class ForecastService:
         if answer is None:
             hint = "train one (make run), or give at least one reading"
             raise Unavailable(f'no model and no reading can answer {ask.task} for meter "{slot.meter}"', hint)
-        return _forecast(ask, slot, table, row, answer, "; ".join(why))
+        return _forecast(ask, slot, table, row, answer, "; ".join(dict.fromkeys(why)))
 
     def _table(self, ask: Ask, slot: Slot, why: list[str]) -> MeterTable:
         table = ask.readings
@@ -157,12 +159,12 @@ class ForecastService:
                 continue
             model = next((model for model in loaded.models if model.can_answer(table, row)), None)
             if model is None:
-                why.append(f"{title} needs at least {loaded.models[-1].facts.least_readings} readings before the origin")
+                why.append(loaded.models[-1].facts.needs(title))
                 continue
             mean, quantiles = model.forecast(table, row)
             limit = _IMPLAUSIBLE_MULTIPLE * loaded.manifest.largest_kw
             values, least = np.column_stack([mean, quantiles]), _least_kw(table.meter, -limit)
-            if np.isfinite(values).all() and (mean >= least).all() and (mean <= limit).all():
+            if np.isfinite(values).all() and (mean >= least - _NEAR_ZERO_KW).all() and (mean <= limit).all():
                 return _Answer(tier, title, np.maximum(values, least), loaded.id)
             why.append(f"{title} gave an implausible forecast ({float(np.min(mean)):.2f} to {float(np.max(mean)):.2f} kW)")
         return None

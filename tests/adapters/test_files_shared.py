@@ -9,8 +9,6 @@ import sys
 import threading
 from pathlib import Path
 
-import tiny
-
 from wattcast.adapters.files import FileModelStore
 from wattcast.forecasting.registry import ServingManifest
 from wattcast.meter.table import Meter
@@ -20,9 +18,8 @@ FIRST = ServingManifest().with_slots(Meter("house"), [])
 
 def python(code: str, *arguments: object) -> subprocess.Popen[str]:
     """A process of its own that runs this code, its input and output at hand."""
-    environment = os.environ | {"PYTHONPATH": str(Path(tiny.__file__).parent)}
     words = [sys.executable, "-c", code, *map(str, arguments)]
-    return subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+    return subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
 PUBLISH = """
@@ -54,12 +51,17 @@ def test_two_who_publish_at_once_lose_nothing(tmp_path: Path) -> None:
     for rival in rivals:
         assert rival.stdout is not None
         assert rival.stdout.readline() == "ready\n"
-    counted = [rival.communicate("go\n", timeout=60)[0].split() for rival in rivals]
+    for rival in rivals:
+        assert rival.stdin is not None
+        rival.stdin.write("go\n")
+        rival.stdin.flush()
+    counted = [rival.communicate(timeout=60)[0].split() for rival in rivals]
     assert [rival.returncode for rival in rivals] == [0, 0]
     manifest = FileModelStore(tmp_path).manifest()
     assert manifest.serial == 80
     assert set(manifest.slots) == {f"task_{number}/{name}" for number in range(40) for name in ("barn", "house")}
     assert [int(done) for done, _ in counted] == [40, 40]
+    assert sum(int(told) for _, told in counted) > 0
 
 
 HOLD = """
@@ -79,6 +81,8 @@ def test_a_publisher_that_is_killed_locks_nobody_out(tmp_path: Path) -> None:
     assert holder.stdout.readline() == "held\n"
     waiting = threading.Thread(target=FileModelStore(tmp_path).publish, args=(FIRST,))
     waiting.start()
+    waiting.join(timeout=0.3)
+    assert waiting.is_alive()
     assert FileModelStore(tmp_path).manifest() == ServingManifest()
     os.kill(holder.pid, signal.SIGKILL)
     holder.communicate()

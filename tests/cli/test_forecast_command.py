@@ -36,8 +36,9 @@ def test_minutes_are_averaged_for_a_task_of_hours(trained: Trained) -> None:
 
 def test_a_family_can_be_asked_for(trained: Trained) -> None:
     """--family names who answers."""
-    answer = json.loads(in_process(trained.folder, "forecast", trained.hours, "--family", "rf").stdout)
-    assert answer["model"] == "Random Forest Regressor"
+    for family, model in (("xgb", "XGBoost Regressor"), ("lgbm", "LightGBM Regressor")):
+        answer = json.loads(in_process(trained.folder, "forecast", trained.hours, "--family", family).stdout)
+        assert answer["model"] == model
 
 
 def test_an_origin_is_on_the_meters_clock_and_hides_what_follows(trained: Trained, tmp_path: Path) -> None:

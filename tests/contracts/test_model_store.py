@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from threading import Barrier
 
 import pytest
 import tiny
@@ -118,15 +119,18 @@ def test_of_many_who_publish_at_once_one_succeeds(models: ModelStore, connect_mo
     there = after(ServingManifest())
     models.publish(there)
     rivals = [after(there, f"{number}" * 64) for number in range(8)]
+    start = Barrier(len(rivals))
 
     def publish(rival: ServingManifest) -> WattcastError | None:
+        store = connect_models()
+        start.wait()
         try:
-            connect_models().publish(rival)
+            store.publish(rival)
         except RegistryConflict as refusal:
             return refusal
         return None
 
-    with ThreadPoolExecutor(8) as pool:
+    with ThreadPoolExecutor(len(rivals)) as pool:
         outcomes = list(pool.map(publish, rivals))
     assert outcomes.count(None) == 1
     assert models.manifest() == rivals[outcomes.index(None)]

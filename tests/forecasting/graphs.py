@@ -91,6 +91,12 @@ def with_ports(inputs: list[Any], outputs: list[Any]) -> bytes:
     return changed(declare)
 
 
+def in_a_row(model: Any) -> None:
+    second = model.graph.node.add()
+    second.CopyFrom(model.graph.node[0])
+    model.graph.node[0].output[0] = second.input[0] = "between"
+
+
 def with_function(model: Any) -> None:
     model.functions.append(
         helper.make_function("ours", "F", ["x"], ["y"], [helper.make_node("Identity", ["x"], ["y"])], model.opset_import)
@@ -120,6 +126,7 @@ REFUSED = {
     "another domain": changed(lambda model: setattr(model.graph.node[0], "domain", "com.microsoft")),
     "two nodes": changed(lambda model: model.graph.node.append(node("Identity"))),
     "two tree nodes": changed(lambda model: model.graph.node.append(model.graph.node[0])),
+    "two trees in a row": changed(in_a_row),
     "no node": changed(lambda model: model.graph.ClearField("node")),
     "no graph": changed(lambda model: model.ClearField("graph")),
     "a second graph": GRAPH + field(7, field(1, node("Identity").SerializeToString())),

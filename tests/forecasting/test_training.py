@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from wattcast.errors import BadBundle, NotEnoughHistory
+from wattcast.errors import BadBundle, BadParams, NotEnoughHistory
 from wattcast.forecasting import training
 from wattcast.forecasting.backtest import first_test_row, origins_within, scored, scored_test
 from wattcast.forecasting.bundle import open_bundle
@@ -148,3 +148,10 @@ def test_all_predictors_are_scored_on_the_same_rows() -> None:
     assert np.isfinite(both["a"].actual).all()
     assert np.isfinite(np.stack(list(both["a"].baselines.values()))).all()
     assert set(both["a"].lead) == set(range(1, 25))
+
+
+def test_an_unknown_holiday_country_is_one_clear_refusal() -> None:
+    """A country that no calendar knows is named, with what a code looks like."""
+    table = days()
+    with pytest.raises(BadParams, match='holidays of "Atlantis"'):
+        trained(replace(table, meter=Meter("house", holidays="Atlantis")))

@@ -73,7 +73,7 @@ def test_too_little_history_is_answered_by_what_it_suffices_for(registered: Path
     """Fewer readings than any model needs: the first baseline that they suffice for, and how many would be needed."""
     forecast = serving(registered).forecast(ask(readings=HOURS.rows(0, count)))
     assert (forecast.tier, forecast.model) == ("baseline", model)
-    assert "needs at least 48 readings before the origin" in forecast.reason
+    assert "needs 48 measured readings" in forecast.reason
     assert forecast.origin_s == HOURS.start_s + count * 3_600
 
 
@@ -108,7 +108,7 @@ def test_without_readings_the_typical_day_answers(registered: Path, store: Path)
     assert (forecast.tier, forecast.model, forecast.version, forecast.data_age_s) == ("profile", "the typical day", "", None)
     assert forecast.origin_s == now_s - now_s % 3_600
     title = family_of(slot_in(registered).champion_family).title
-    assert forecast.reason.startswith(f"{title} needs at least 48 readings before the origin; ")
+    assert forecast.reason.startswith(f"{title} needs 48 measured readings; ")
     assert forecast.reason.endswith("too few readings for a baseline")
     assert len(forecast.steps) == 24
     assert all(step.quantiles[0.1] <= step.quantiles[0.5] <= step.quantiles[0.9] for step in forecast.steps)
@@ -177,12 +177,20 @@ def test_readings_without_covariates_are_answered(registered: Path) -> None:
     assert (forecast.tier, forecast.meter, forecast.zone) == ("champion", "house", "Europe/Paris")
     padded = serving(registered).forecast(ask("next_minute", readings=MINUTES, origin_s=MINUTES.end_s + 60))
     assert padded.tier == "profile"
-    assert "needs at least 1 readings before the origin" in padded.reason
+    assert "needs the last reading before the origin" in padded.reason
 
 
 def test_health_says_what_is_loaded(registered: Path) -> None:
     """Ready, with serial, meters and how many bundles: three families and the champion before, twice; the barn shares one of them."""
     assert serving(registered).health() == {"ready": True, "serial": 3, "meters": ["barn", "house"], "loaded": 8, "refused": {}}
+
+
+def test_what_a_bundle_was_trained_on_is_known(registered: Path) -> None:
+    """The page can say from when to when a model learnt; of a bundle that is not loaded nothing is said."""
+    service = serving(registered)
+    manifest = open_bundle(tiny.bundle("day_ahead", "rf")).manifest
+    assert service.trained_on(slot_in(registered).families["rf"]) == (manifest.train_start_s, manifest.train_end_s)
+    assert service.trained_on("0" * 64) is None
 
 
 def test_the_path_of_an_answer_imports_no_learner(registered: Path) -> None:

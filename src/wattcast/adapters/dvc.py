@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 Say = Callable[[str], None]
 
 LOCK = Path("dvc.lock")
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -83,9 +84,11 @@ def _dvc(command: str, *targets: str, output: IO[Any] | None = None) -> None:
     stopped = _ended_by(child)
     with os.fdopen(told) as reports:
         report = json.loads(reports.read() or "{}")
+    if command == "register":
+        report = {"stage": command, "status": child.returncode}
     if stopped:
-        # A stage that was interrupted has said so.
-        raise KeyboardInterrupt(*(["said"] if report.get("stage") else []))
+        # A stage that was interrupted has said so itself.
+        raise KeyboardInterrupt("" if report.get("stage") else "stopped: what was finished is kept, the next run goes on from there")
     if child.returncode:
         raise _refusal(report, command, child.returncode)
 
@@ -127,7 +130,7 @@ def _refusal(report: dict[str, Any], command: str, status: int) -> Unavailable:
             return Unavailable(f"stage {report['stage']} was killed, most likely because memory ran out", hint)
         return Unavailable("")
     if report.get("errno") in _FULL:
-        return Unavailable(f"the disk is full: {report['message']}", "free some space and run this again: what was finished is kept")
+        return Unavailable("the disk is full", "free some space and run this again: what was finished is kept")
     message = report.get("message") or f"DVC ended with status {status}"
     if report.get("busy"):
         return Unavailable("another run is at work in this folder", "let it finish, or stop it, and run this again")
@@ -139,7 +142,7 @@ def _child(tell: int, command: str, targets: list[str]) -> int:
     try:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
         if command == "register":
-            return subprocess.run([sys.executable, "-m", "wattcast.stages.register"], check=False).returncode
+            os.execv(sys.executable, [sys.executable, "-m", "wattcast.stages.register"])  # noqa: S606
         from dvc.repo import Repo  # noqa: PLC0415
 
         for name in ("dvc", "dvc_data", "dvc_objects"):
@@ -152,7 +155,12 @@ def _child(tell: int, command: str, targets: list[str]) -> int:
     except KeyboardInterrupt:
         return 130
     except Exception as cause:  # noqa: BLE001 (DVC lets out errors of many libraries; every one becomes a line)
-        os.write(tell, json.dumps(_report(cause)).encode())
+        report = _report(cause)
+        os.write(tell, json.dumps(report).encode())
+        if not report.get("busy"):
+            # What DVC began to copy and could not finish: on a full disk it would take the rest.
+            for half in (half for folder in (".dvc/cache", "data", "models") for half in Path(folder).rglob(".*.tmp")):
+                half.unlink(missing_ok=True)
         return 1
     return 0
 
@@ -171,7 +179,7 @@ def _report(failure: BaseException) -> dict[str, Any]:
         name = re.search(r"'(.+)'", str(failure))
         return {"stage": name[1] if name else "", "status": int(status[1]) if status else 1}
     numbers = [cause.errno for cause in chain if isinstance(cause, OSError) and cause.errno]
-    said = ": ".join(dict.fromkeys(" ".join(str(cause).split()) for cause in chain if str(cause)))
+    said = _COLOURS.sub("", ": ".join(dict.fromkeys(" ".join(str(cause).split()) for cause in chain if str(cause))))
     return {"message": said[:1000], "errno": numbers[0] if numbers else None, "busy": any(isinstance(cause, LockError) for cause in chain)}
 
 

@@ -43,9 +43,9 @@ def bring_in(source: Path, say: Say) -> Path:
     target = RAW / source.name
     if not _same(source, target):
         if not target.exists():
-            say(f"{source} is copied to {target}")
+            say(f"copying {source} to {target}")
         elif _tracked(target):
-            say(f"{target} is replaced by {source}, which differs (another house? Give its file another name)")
+            say(f"replacing {target} by {source}, which differs (another house? Give its file another name)")
         else:
             raise Unavailable(f"{target} is there with other content, and DVC has no copy of it", "move one of the two files away")
         _copy(source, target)

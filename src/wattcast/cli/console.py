@@ -36,7 +36,7 @@ def explained(command: Callable[..., None]) -> Callable[..., None]:
         except (typer.Exit, typer.BadParameter):
             raise
         except KeyboardInterrupt as stop:
-            _end(130, "" if stop.args else "stopped")
+            _end(130, str(stop.args[0]) if stop.args else "stopped")
         except Exception as cause:
             if "--verbose" in sys.argv:
                 raise

@@ -36,7 +36,7 @@ def run(*, data: Data = "", port: Port = None, json: AsJson = False) -> None:
     sys.stdout.flush()
     # A new image of the process: workers are forked from one that has loaded no reader of files and no learner.
     port_words = [] if port is None else ["--port", str(port)]
-    os.execv(sys.executable, [sys.executable, "-m", "wattcast", "serve", "--meter", meter, *port_words])  # noqa: S606
+    os.execv(sys.executable, [sys.executable, "-m", "wattcast.cli", "serve", "--meter", meter, *port_words])  # noqa: S606
 
 
 def pipeline(*, data: Data = "", json: AsJson = False) -> None:

@@ -46,6 +46,13 @@ class ModelFacts:
     validation: Score
     native: tuple[str, ...]
 
+    def needs(self, title: str) -> str:
+        """What must have been measured for the model to answer, in words."""
+        if self.spec.target == "level":
+            return f"{title} needs {self.least_readings} measured readings"
+        others = f" and {self.least_readings - 1} more" if self.least_readings > 1 else ""
+        return f"{title} needs the last reading before the origin{others}"
+
     @property
     def graph(self) -> str:
         """The member of the zip that holds the model's ONNX heads."""

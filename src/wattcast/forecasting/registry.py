@@ -114,6 +114,9 @@ def record_of(
     tests: model name -> score on the test span; a model that lost to a baseline there vetoes the bundle. table: all readings of the meter.
     """
     manifest = bundle.manifest
+    if manifest.models[0].name not in tests:
+        said = f"the scorecard does not know the {manifest.family} bundle of {manifest.task}, so it cannot say whether it beats a baseline"
+        raise RegistryConflict(said, "run the evaluate stage again: dvc repro --force evaluate")
     return Record(
         bundle=bundle.id,
         task=manifest.task,

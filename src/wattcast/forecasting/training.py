@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from wattcast.errors import BadBundle, NotEnoughHistory
+from wattcast.errors import BadBundle, BadParams, NotEnoughHistory
 from wattcast.forecasting.backtest import origins_within, scored
 from wattcast.forecasting.bundle import FORMAT, Manifest, ModelFacts, pack
 from wattcast.forecasting.families import Family, Fitted, Progress
@@ -205,5 +205,9 @@ def _holidays(known: MeterTable) -> tuple[int, ...]:
     first = datetime.fromtimestamp(known.start_s, UTC).year - 1
     last = datetime.fromtimestamp(known.end_s + 10 * 366 * DAY_S, UTC).year
     country, _, subdivision = known.meter.holidays.partition("-")
-    days: list[date] = list(holidays.country_holidays(country, subdiv=subdivision or None, years=range(first, last + 1)))
+    try:
+        days: list[date] = list(holidays.country_holidays(country, subdiv=subdivision or None, years=range(first, last + 1)))
+    except NotImplementedError as cause:
+        hint = "use a country or country-subdivision code such as FR or US-CA under meters in params.yaml"
+        raise BadParams(f'holidays of "{known.meter.holidays}" are not known', hint) from cause
     return tuple(sorted(day.toordinal() for day in days))

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from wattcast.errors import BadMeterFile
+from wattcast.errors import BadMeterFile, BadParams
 from wattcast.meter.clock import Instants, zone_of
 
 Values = npt.NDArray[np.float32]
@@ -108,5 +108,5 @@ class MeterTable:
                 columns = arrays["columns"].astype(np.float32)
             names = facts["covariates"]
             return cls(Meter(**facts["meter"]), facts["start_s"], facts["step_s"], columns[0], dict(zip(names, columns[1:], strict=True)))
-        except (ValueError, KeyError, TypeError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as cause:
+        except (ValueError, LookupError, TypeError, RuntimeError, OSError, EOFError, BadParams, zipfile.BadZipFile, zlib.error) as cause:
             raise BadMeterFile("these bytes are not a meter table", "run the pipeline again: it writes them anew") from cause

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from wattcast.errors import WattcastError, explain
+from wattcast.errors import Unavailable, WattcastError, explain
 
 
 def run(stage: Callable[[], None]) -> None:
@@ -14,5 +14,13 @@ def run(stage: Callable[[], None]) -> None:
         stage()
     except WattcastError as error:
         sys.exit(explain(error))
+    except OSError as cause:
+        sys.exit(
+            explain(
+                Unavailable(
+                    f"{cause.filename or 'a file'}: {cause.strerror or cause}", "check disk space and permissions, then run it again"
+                )
+            )
+        )
     except KeyboardInterrupt:
         sys.exit("stopped: what was finished is kept, the next run goes on from there")

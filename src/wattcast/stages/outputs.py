@@ -13,6 +13,7 @@ from wattcast.adapters.files import write_atomically
 from wattcast.config import Preset
 from wattcast.errors import Unavailable
 from wattcast.forecasting.bundle import SUFFIX, Bundle, open_bundle
+from wattcast.forecasting.scorecard import Scorecard
 from wattcast.meter.cleaning import from_frame, to_frame
 from wattcast.meter.quality import QualityReport
 from wattcast.meter.table import Meter, MeterTable
@@ -50,6 +51,14 @@ def read_facts() -> Facts:
     except OSError as cause:
         raise Unavailable(f"{PROCESSED / 'meter.json'} is not there", "run the preprocess stage first: dvc repro") from cause
     return Facts(Meter(**said["meter"]), QualityReport.from_json(said["quality"]), said["preset"], said["skipped"])
+
+
+def read_scorecard() -> Scorecard:
+    """The scorecard that evaluate left. Raises Unavailable where it never ran."""
+    try:
+        return Scorecard.from_json((METRICS / "scorecard.json").read_text())
+    except OSError as cause:
+        raise Unavailable(f"{METRICS / 'scorecard.json'} is not there", "run the evaluate stage first: dvc repro") from cause
 
 
 def read_table(facts: Facts, step_s: int) -> MeterTable:

@@ -9,9 +9,8 @@ from datetime import UTC, datetime
 from wattcast.adapters.wiring import connect
 from wattcast.config import load_params, load_settings
 from wattcast.forecasting.registry import Record, record_of, slot_of
-from wattcast.forecasting.scorecard import Scorecard
 from wattcast.stages import run
-from wattcast.stages.outputs import METRICS, bundles, read_facts, read_table
+from wattcast.stages.outputs import bundles, read_facts, read_scorecard, read_table
 
 # Readings kept for serving, as a multiple of what a model looks back on.
 _KEPT_HISTORIES = 2
@@ -20,8 +19,8 @@ _KEPT_HISTORIES = 2
 def main() -> None:
     """Publish what was trained and scored; who answers is chosen inside the training span, the test span may only veto."""
     services, params, facts = connect(load_settings()), load_params(), read_facts()
-    card = Scorecard.from_json((METRICS / "scorecard.json").read_text())
-    made = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "by": getpass.getuser(), "revision": _revision()}
+    card = read_scorecard()
+    made = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "by": _user(), "revision": _revision()}
     records: list[Record] = []
     for data, bundle in bundles(params.training_threads()):
         table = read_table(facts, bundle.manifest.step_s)
@@ -39,9 +38,20 @@ def main() -> None:
         print("\n".join(f"  {line}" for line in slot.in_words()))
 
 
+def _user() -> str:
+    """Who runs this; a container's user may have no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
+
+
 def _revision() -> str:
     """The git revision the models were made at, "-dirty" where files differ from it, empty outside a repository."""
-    told = subprocess.run(["git", "describe", "--always", "--dirty", "--abbrev=12"], capture_output=True, text=True, check=False)
+    try:
+        told = subprocess.run(["git", "describe", "--always", "--dirty", "--abbrev=12"], capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return ""
     return told.stdout.strip() if told.returncode == 0 else ""
 
 

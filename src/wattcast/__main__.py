@@ -1,5 +1,0 @@
-"""`python -m wattcast` is `wattcast`."""
-
-from wattcast.cli import main
-
-main()

@@ -1,0 +1,5 @@
+"""`python -m wattcast.cli` is `wattcast`."""
+
+from wattcast.cli import main
+
+main()

@@ -1,0 +1,102 @@
+"""The project's folder: files brought in and replaced whole, one line of params.yaml changed and nothing beside it."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import pytest
+from small_project import make_project
+
+from wattcast.adapters import project
+from wattcast.errors import BadParams, Unavailable
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder that we work in."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("before", "file", "after"),
+    [
+        ("# a\nmeter:\n  file: x.txt   # b\nseed: 1\n", "data/raw/y.csv", "# a\nmeter:\n  file: data/raw/y.csv   # b\nseed: 1\n"),
+        ("meter:\r\n  file: 'x y.txt'\r\n", "z.csv", "meter:\r\n  file: z.csv\r\n"),
+        ("a: {file: 1}\nmeter: {file: x.txt, other: 2}\n", "z.csv", "a: {file: 1}\nmeter: {file: z.csv, other: 2}\n"),
+        ("meter:\n  file: x.txt\n", "data/raw/my house: é.csv", 'meter:\n  file: "data/raw/my house: é.csv"\n'),
+        ("meter:\n  # the file\n\n  file: x.txt", "z.csv", "meter:\n  # the file\n\n  file: z.csv"),
+    ],
+)
+def test_choosing_changes_one_value_and_nothing_beside_it(before: str, file: str, after: str, folder: Path) -> None:
+    """Comments, order, line ends and every other byte stay; a name that needs quotes gets them."""
+    (folder / "params.yaml").write_bytes(before.encode())
+    said: list[str] = []
+    project.choose(Path(file), said.append)
+    assert (folder / "params.yaml").read_bytes() == after.encode()
+    assert len(said) == 1
+    assert "goes back" in said[0]
+
+
+def test_choosing_what_is_chosen_does_nothing(folder: Path) -> None:
+    """No write, no word."""
+    (folder / "params.yaml").write_text("meter:\n  file: x.txt\n")
+    (folder / "params.yaml").chmod(0o400)
+    project.choose(Path("x.txt"), pytest.fail)
+
+
+@pytest.mark.parametrize("text", ["seed: 1\n", "meter: x\n", "meter: {fil: x}\n", ": [", ""])
+def test_without_the_line_choosing_is_refused(text: str, folder: Path) -> None:
+    """A params.yaml that names no meter file is not guessed at."""
+    (folder / "params.yaml").write_text(text)
+    with pytest.raises(BadParams, match=r"meter\.file"):
+        project.choose(Path("x.txt"), pytest.fail)
+    assert (folder / "params.yaml").read_text() == text
+
+
+def test_a_file_is_brought_in_once_and_a_newer_one_replaces_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Copied, tracked, said; again: nothing; a longer export of the same name: replaced, said, tracked anew."""
+    folder = make_project(tmp_path / "project")
+    monkeypatch.chdir(folder)
+    export = tmp_path / "house.csv"
+    target = Path("data/raw/house.csv")
+    said: list[str] = []
+    export.write_text("time,power_kw\n")
+    assert not project.has(export)
+    assert project.bring_in(export, said.append) == target
+    assert project.has(export)
+    assert [line.split()[0] for line in said] == ["copying", "data/raw/house.csv"]
+    first = (folder / "data/raw/house.csv.dvc").read_text()
+    project.bring_in(export, pytest.fail)
+    project.bring_in(target, pytest.fail)
+    export.write_text("time,power_kw\n2024-01-01T00:00,1\n")
+    project.bring_in(export, said.append)
+    assert said[2].startswith("replacing data/raw/house.csv by ")
+    assert target.read_bytes() == export.read_bytes()
+    assert (folder / "data/raw/house.csv.dvc").read_text() != first
+    assert sorted(path.name for path in target.parent.iterdir()) == ["house.csv", "house.csv.dvc"]
+
+
+def test_what_dvc_has_no_copy_of_is_never_replaced(folder: Path) -> None:
+    """A file that somebody put there by hand stays, and the newcomer is refused."""
+    (folder / "data/raw").mkdir(parents=True)
+    (folder / "data/raw/house.csv").write_text("by hand")
+    (folder / "house.csv").write_text("another")
+    with pytest.raises(Unavailable, match="DVC has no copy of it"):
+        project.bring_in(folder / "house.csv", pytest.fail)
+    assert (folder / "data/raw/house.csv").read_text() == "by hand"
+
+
+def test_a_copy_that_fails_leaves_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk is full while the file is copied: one error with a hint, no half file."""
+
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    (folder / "house.csv").write_text("readings")
+    monkeypatch.setattr("wattcast.adapters.project.os.fsync", full)
+    with pytest.raises(Unavailable, match="No space left on device") as refusal:
+        project.bring_in(folder / "house.csv", lambda _: None)
+    assert "free some space" in refusal.value.hint
+    assert list((folder / "data/raw").iterdir()) == []
