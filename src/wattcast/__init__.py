@@ -8,6 +8,7 @@ nothing; every function imports what it needs. Refusals are kinds of `wattcast.e
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
@@ -71,34 +72,20 @@ def fit(
     params: a params.yaml or its path; by default the one that wattcast ships. Needs wattcast[train]. Raises BadParams for an unknown task
     or family or a table too coarse for the task, NotEnoughHistory, Unavailable where a learner is not installed.
     """
-    from wattcast.config import Params, load_params, nearest
-    from wattcast.errors import BadParams, Unavailable
+    from wattcast.config import Params, load_params
+    from wattcast.errors import Unavailable
     from wattcast.forecasting.bundle import open_bundle
-    from wattcast.forecasting.families import family_keys, family_of
-    from wattcast.forecasting.training import Recipe, train
+    from wattcast.forecasting.training import train
+    from wattcast.stages.train import recipe_of
 
     stated = shipped_params() if params is None else params if isinstance(params, Params) else load_params(Path(params))
-    for kind, name, known in (("task", task, list(stated.tasks)), ("family", family, list(family_keys()))):
-        if name not in known:
-            raise BadParams(f'"{name}" is no {kind}{nearest(name, known)}', "see params.yaml")
-    plan, preset, threads = stated.tasks[task], stated.effort(len(table)), stated.training_threads()
-    recipe = Recipe(
-        task_name=task,
-        task=plan,
-        family=family_of(family),
-        settings=stated.families[family][task][preset],
-        effort=plan.efforts[preset],
-        levels=stated.quantiles,
-        train_share=1.0,
-        seed=stated.seed,
-        threads=threads,
-    )
-    table = _at(plan.resolution_s, table, stated.least_share_measured)
+    recipe = replace(recipe_of(stated, task, family, stated.effort(len(table))), train_share=1.0)
+    table = _at(recipe.task.resolution_s, table, stated.least_share_measured)
     try:
         data = train(table, len(table), recipe, lambda share: None)  # noqa: ARG005
     except ImportError as cause:
         raise Unavailable(f"{cause.name} is not installed, and fitting needs it", 'pip install "wattcast[train]"') from cause
-    return open_bundle(data, threads=threads, native=True)
+    return open_bundle(data, threads=recipe.threads, native=True)
 
 
 def load(source: str | Path | bytes) -> Bundle:

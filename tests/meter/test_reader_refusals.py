@@ -50,7 +50,7 @@ def test_a_bad_covariate_is_named_too(load, rows):
 def test_a_decimal_comma_against_the_rest_names_the_option(load, rows):
     """A number with the other mark says which option reads it."""
     refusal = refused(load, "time;power_kw\n" + rows(["1.5", "2,5", "3.5"] * 10, delimiter=";"))
-    assert 'meter.decimal: ","' in refusal.hint
+    assert 'meters.<id>.decimal: ","' in refusal.hint
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_a_bad_date_is_named(load, rows, value):
     lines[6] = f"{value},7"
     refusal = refused(load, "time,power_kw\n" + "\n".join(lines))
     assert f'house.csv, line 8: "{value}" in column "time" is not a time' in refusal.message
-    assert "meter.time_format" in refusal.hint
+    assert "meters.<id>.time_format" in refusal.hint
 
 
 @pytest.mark.parametrize(
@@ -77,18 +77,26 @@ def test_a_bad_date_is_named(load, rows, value):
         (OK.encode("utf-16"), "UTF-16", "save the file as UTF-8"),
         (OK.encode("utf-16-le"), "UTF-16", "save the file as UTF-8"),
         (OK.encode("utf-16-be"), "UTF-16", "save the file as UTF-8"),
-        ("power_kw,b\n1,2\n3,4\n", "no column holds times", "meter.time_column"),
-        ("time,state\n2024-01-15 00:00,on\n2024-01-15 01:00,off\n", "no column holds power", "meter.power_column"),
+        ("power_kw,b\n1,2\n3,4\n", "no column holds times", "meters.<id>.time_column"),
+        ("time,state\n2024-01-15 00:00,on\n2024-01-15 01:00,off\n", "no column holds power", "meters.<id>.power_column"),
         (
             "time,a_kw,b_kw\n2024-01-15 00:00,1,2\n2024-01-15 01:00,1,2\n",
             "several columns could be the load (a_kw, b_kw)",
-            "meter.power_column",
+            "meters.<id>.power_column",
         ),
         ("2024-01-15 00:00,1\n2024-01-15 01:00,2\n", "line 1: a reading stands where the header should be", "time,power_kw"),
-        ("time,power_kw\n2024-01-15 00:00,1\n2024-01-15 01:00,1,2,3\n", "line 3: 4 values where the header names 2", "meter.delimiter"),
+        (
+            "time,power_kw\n2024-01-15 00:00,1\n2024-01-15 01:00,1,2,3\n",
+            "line 3: 4 values where the header names 2",
+            "meters.<id>.delimiter",
+        ),
         ("time,power_kw\n2024-01-15 00:00,1\n2024-01-15 00:00,2\n", "no two readings", "two readings"),
-        ("time,power_kw\n01/02/2024 00:00,1\n01/02/2024 01:00,2\n", 'dates such as "01/02/2024 00:00" can be', "meter.time_format"),
-        ("time,power_kw\n01/02/24 00:00,1\n01/02/24 01:00,2\n", '"01/02/24 00:00" in column "time" is not a time', "meter.time_format"),
+        ("time,power_kw\n01/02/2024 00:00,1\n01/02/2024 01:00,2\n", 'dates such as "01/02/2024 00:00" can be', "meters.<id>.time_format"),
+        (
+            "time,power_kw\n01/02/24 00:00,1\n01/02/24 01:00,2\n",
+            '"01/02/24 00:00" in column "time" is not a time',
+            "meters.<id>.time_format",
+        ),
         ("time,power_kw\n" + "x" * 200_000 + ",1\n", "not a table of text", "CSV"),
         (b"time,power_kw\n" + b"9" * (9 << 20) + b"\n2", "no end of line within", "one reading per line"),
     ],
@@ -105,7 +113,7 @@ def test_named_columns_must_exist(load):
     for option in ("time_column", "power_column"):
         refusal = refused(load, OK, **{option: "nope"})
         assert 'no column "nope" (columns: time, power_kw)' in refusal.message
-        assert f"meter.{option}" in refusal.hint
+        assert f"meters.<id>.{option}" in refusal.hint
 
 
 @pytest.mark.parametrize("options", [{"time_column": "power_kw", "power_column": "power_kw"}, {"time_format": "%Q nonsense"}])

@@ -61,7 +61,7 @@ def test_offsets_that_change_with_the_season_are_honoured(load):
 
 
 def test_an_ambiguous_date_is_settled_by_the_option(load):
-    """meter.time_format decides between day and month."""
+    """meters.<id>.time_format decides between day and month."""
     text = "time,load_kw\n01/02/2024 00:00,1\n01/02/2024 01:00,2\n"
     assert load(text, time_format="%m/%d/%Y %H:%M").frame["start"][0] == 1704153600
     assert load(text, time_format="%d/%m/%Y %H:%M").frame["start"][0] == 1706745600

@@ -71,7 +71,7 @@ def test_the_header_tells_the_unit(load, rows, header, unit, factor, step_s):
 
 
 def test_the_option_outranks_the_header(load, rows):
-    """meter.unit is believed before the column's name."""
+    """meters.<id>.unit is believed before the column's name."""
     readings = load("time,load_kw\n" + rows([500, 600, 700]), unit="W")
     assert readings.frame["power_kw"].to_list() == pytest.approx([0.5, 0.6, 0.7])
 
@@ -87,10 +87,10 @@ def test_size_decides_the_unit_only_as_a_last_resort_and_says_so(load, rows, sca
 
 @pytest.mark.parametrize("text", ["time,power\n{}", "time,value\n{}"])
 def test_an_open_unit_is_refused_and_not_guessed(load, rows, text):
-    """Where neither name nor size decides, the refusal names meter.unit."""
+    """Where neither name nor size decides, the refusal names meters.<id>.unit."""
     with pytest.raises(BadMeterFile, match="unit of column") as refusal:
         load(text.format(rows([120, 180, 90, 200])))
-    assert "meter.unit" in refusal.value.hint
+    assert "meters.<id>.unit" in refusal.value.hint
 
 
 def test_watts_under_a_uci_header_are_told_by_voltage_and_current(load):

@@ -52,7 +52,7 @@ def write_scorecard() -> None:
     """What the evaluate stage leaves for register, without its plots; no family is vetoed, however little it learnt."""
     params, facts = load_params(), read_facts()
     own: dict[str, dict[str, Bundle]] = {}
-    for _, bundle in bundles(1):
+    for bundle in bundles(1):
         own.setdefault(bundle.manifest.task, {})[bundle.manifest.family] = bundle
     by_model: list[list[ScoreRow]] = []
     for task, of_task in own.items():

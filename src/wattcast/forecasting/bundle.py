@@ -111,11 +111,12 @@ class Model:
 
 @dataclass(frozen=True, eq=False)
 class Bundle:
-    """An opened bundle. Its heads are loaded when first asked for."""
+    """An opened bundle. data: the bytes of its file; id: their SHA-256. Its heads are loaded when first asked for."""
 
     id: str
     manifest: Manifest
     members: Mapping[str, bytes]
+    data: bytes
     threads: int = 1
 
     @cached_property
@@ -189,7 +190,7 @@ def open_bundle(data: bytes, *, expected_id: str = "", threads: int = 1, native:
     for name, content in members.items():
         if _sha256(content) != manifest.files[name]:
             raise BadBundle(f"member {name} was altered: its SHA-256 is not the manifest's", _AGAIN)
-    return Bundle(identity, manifest, members, threads)
+    return Bundle(identity, manifest, members, data, threads)
 
 
 def _unpacked(data: bytes, *, native: bool) -> tuple[Manifest, dict[str, bytes]]:

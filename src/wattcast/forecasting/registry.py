@@ -195,5 +195,5 @@ def manifest_from_json(data: bytes) -> ServingManifest:
     try:
         return _MANIFEST.validate_json(data)
     except (ValidationError, BadParams) as cause:
-        hint = "restore it from the store's copy, or register the models again: make run"
+        hint = "move serving.json away and register the models again: make run"
         raise RegistryConflict(f"the serving manifest cannot be read ({str(cause).splitlines()[0]})", hint) from cause

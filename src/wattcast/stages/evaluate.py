@@ -19,7 +19,7 @@ def main() -> None:
     """Score what train left."""
     params, facts = load_params(), read_facts()
     PLOTS.mkdir(parents=True, exist_ok=True)
-    opened = {(bundle.manifest.task, bundle.manifest.family): bundle for _, bundle in bundles(params.training_threads())}
+    opened = {(bundle.manifest.task, bundle.manifest.family): bundle for bundle in bundles(params.training_threads())}
     by_model: list[list[ScoreRow]] = []
     for name, task in params.tasks.items():
         own = {key: opened[name, key] for key in family_keys() if (name, key) in opened}

@@ -71,11 +71,10 @@ def model_folder(task: str, family: str) -> Path:
     return MODELS / task / family
 
 
-def bundles(threads: int, *, native: bool = False) -> Iterator[tuple[bytes, Bundle]]:
-    """Every trained bundle with its bytes, in the order of their paths."""
+def bundles(threads: int) -> Iterator[Bundle]:
+    """Every trained bundle, in the order of their paths."""
     for path in sorted(MODELS.glob(f"*/*/model{SUFFIX}")):
-        data = path.read_bytes()
-        yield data, open_bundle(data, threads=threads, native=native)
+        yield open_bundle(path.read_bytes(), threads=threads)
 
 
 def _table_path(step_s: int) -> Path:

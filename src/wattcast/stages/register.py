@@ -22,9 +22,9 @@ def main() -> None:
     card = read_scorecard()
     made = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "by": _user(), "revision": _revision()}
     records: list[Record] = []
-    for data, bundle in bundles(params.training_threads()):
+    for bundle in bundles(params.training_threads()):
         table = read_table(facts, bundle.manifest.step_s)
-        services.store.put_bundle(data)
+        services.store.put_bundle(bundle.data)
         records.append(record_of(bundle, card.tests_of(bundle.id), table, facts.quality, **made))
         services.store.put_record(records[-1])
         reach = max(model.spec.history_steps for model in bundle.manifest.models)

@@ -6,7 +6,7 @@ import shutil
 import sys
 
 from wattcast.adapters.files import write_atomically
-from wattcast.config import load_params, nearest
+from wattcast.config import Params, Preset, load_params, nearest
 from wattcast.errors import BadParams
 from wattcast.forecasting.backtest import first_test_row
 from wattcast.forecasting.bundle import SUFFIX
@@ -23,18 +23,25 @@ def main() -> None:
         raise BadParams("give a task and a family", "python -m wattcast.stages.train next_minute xgb")
     task_name, family = sys.argv[1:]
     params, facts = load_params(), read_facts()
-    for kind, name, known in (("task", task_name, list(params.tasks)), ("family", family, list(family_keys()))):
-        if name not in known:
-            raise BadParams(f'"{name}" is no {kind}{nearest(name, known)}', "see params.yaml")
+    recipe = recipe_of(params, task_name, family, facts.preset)
     folder = model_folder(task_name, family)
     shutil.rmtree(folder, ignore_errors=True)
     if task_name in facts.skipped:
         write_atomically(folder / "skipped.txt", facts.skipped[task_name].encode() + b"\n")
-        print(f"{task_name} is skipped: {facts.skipped[task_name]}")
         return
+    table = read_table(facts, recipe.task.resolution_s)
+    with progress(f"training {task_name}, {recipe.family.title} ({facts.preset})") as report:
+        data = train(table, first_test_row(table, params.train_share), recipe, report)
+    write_atomically(folder / f"model{SUFFIX}", data)
+
+
+def recipe_of(params: Params, task_name: str, family: str, preset: Preset) -> Recipe:
+    """What params.yaml says of this training. Raises BadParams for a task or family that it does not know."""
+    for kind, name, known in (("task", task_name, list(params.tasks)), ("family", family, list(family_keys()))):
+        if name not in known:
+            raise BadParams(f'"{name}" is no {kind}{nearest(name, known)}', "see params.yaml")
     task = params.tasks[task_name]
-    preset = facts.preset
-    recipe = Recipe(
+    return Recipe(
         task_name=task_name,
         task=task,
         family=family_of(family),
@@ -45,10 +52,6 @@ def main() -> None:
         seed=params.seed,
         threads=params.training_threads(),
     )
-    table = read_table(facts, task.resolution_s)
-    with progress(f"training {task_name}, {recipe.family.title} ({preset})") as report:
-        data = train(table, first_test_row(table, params.train_share), recipe, report)
-    write_atomically(folder / f"model{SUFFIX}", data)
 
 
 if __name__ == "__main__":

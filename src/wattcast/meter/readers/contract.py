@@ -38,11 +38,11 @@ class ReadOptions:
 
     def __post_init__(self) -> None:
         if self.unit and self.unit not in UNITS:
-            raise BadParams(f'meter.unit: "{self.unit}" is not a unit of power or energy', f"use one of {', '.join(UNITS)}")
+            raise BadParams(f'meters.<id>.unit: "{self.unit}" is not a unit of power or energy', f"use one of {', '.join(UNITS)}")
         if len(self.delimiter) > 1 or self.delimiter in ('"', "\n", "\r"):
-            raise BadParams(f'meter.delimiter: "{self.delimiter}" cannot separate columns', 'use one character, such as ";"')
+            raise BadParams(f'meters.<id>.delimiter: "{self.delimiter}" cannot separate columns', 'use one character, such as ";"')
         if self.decimal not in ("", ".", ","):
-            raise BadParams(f'meter.decimal: "{self.decimal}" is no decimal mark', 'use "." or ","')
+            raise BadParams(f'meters.<id>.decimal: "{self.decimal}" is no decimal mark', 'use "." or ","')
 
 
 @dataclass(frozen=True)

@@ -101,7 +101,7 @@ def _is_numeric(values: Sequence[str]) -> bool:
 
 
 def _time_columns(fields: tuple[str, ...], sample: Sample, options: ReadOptions, path: Path) -> tuple[int, ...]:
-    named = [_named(options.time_column, fields, "meter.time_column", path)] if options.time_column else []
+    named = [_named(options.time_column, fields, "meters.<id>.time_column", path)] if options.time_column else []
     first = {position: values[0] for position in range(len(fields)) if (values := _column(sample, position))}
     dates = named or [position for position, value in first.items() if times.is_stamp(value)]
     clocks = [position for position, value in first.items() if times.is_clock(value)]
@@ -114,7 +114,7 @@ def _time_columns(fields: tuple[str, ...], sample: Sample, options: ReadOptions,
     if not found:
         raise BadMeterFile(
             f"{path}: no column holds times (columns: {_listed(fields)})",
-            "write them as 2024-01-31 13:00, or name the column as meter.time_column and its pattern as meter.time_format",
+            "write them as 2024-01-31 13:00, or name the column as meters.<id>.time_column and its pattern as meters.<id>.time_format",
         )
     return (max(found, key=lambda position: _rank(fields[position], _TIME_WORDS)),)
 
@@ -126,10 +126,10 @@ def _time_patterns(fields: tuple[str, ...], sample: Sample, time: tuple[int, ...
         try:
             pattern = times.pattern_of(values, day_first=uci.is_uci(fields))
         except times.AmbiguousDates as date:
-            hint = 'say so: meter.time_format: "%d/%m/%Y %H:%M" (or the pattern it has)'
+            hint = 'say so: meters.<id>.time_format: "%d/%m/%Y %H:%M" (or the pattern it has)'
             raise BadMeterFile(f'{path}: dates such as "{date}" can be day/month or month/day', hint) from None
         if pattern is None:
-            hint = "write times as 2024-01-31 13:00, or give their pattern as meter.time_format"
+            hint = "write times as 2024-01-31 13:00, or give their pattern as meters.<id>.time_format"
             raise BadMeterFile(f'{path}: "{values[0]}" in column "{fields[position]}" is not a time', hint)
         patterns.append(pattern)
     return tuple(patterns)
@@ -137,7 +137,7 @@ def _time_patterns(fields: tuple[str, ...], sample: Sample, time: tuple[int, ...
 
 def _power_column(fields: tuple[str, ...], numbers: list[int], options: ReadOptions, path: Path) -> int:
     if options.power_column:
-        return _named(options.power_column, fields, "meter.power_column", path)
+        return _named(options.power_column, fields, "meters.<id>.power_column", path)
     uci_power = [position for position in numbers if fields[position].lower() == uci.POWER]
     candidates = [position for position in numbers if fields[position].lower() not in uci.COVARIATES]
     in_power = [position for position in candidates if unit_in(fields[position]) in ("kW", "W")]
@@ -148,8 +148,8 @@ def _power_column(fields: tuple[str, ...], numbers: list[int], options: ReadOpti
             return found[0]
         if found:
             names = _listed([fields[position] for position in found])
-            raise BadMeterFile(f"{path}: several columns could be the load ({names})", "name one as meter.power_column")
-    raise BadMeterFile(f"{path}: no column holds power or energy (columns: {_listed(fields)})", "name it as meter.power_column")
+            raise BadMeterFile(f"{path}: several columns could be the load ({names})", "name one as meters.<id>.power_column")
+    raise BadMeterFile(f"{path}: no column holds power or energy (columns: {_listed(fields)})", "name it as meters.<id>.power_column")
 
 
 def _named(name: str, fields: tuple[str, ...], option: str, path: Path) -> int:

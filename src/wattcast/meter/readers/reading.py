@@ -115,7 +115,7 @@ def _unit(readings: Readings, told: Unit | Literal[""]) -> tuple[Unit, str]:
     message = (
         f'{readings.path}: the unit of column "{column}" is not told by its name, and its size leaves it open (99 % are below {size:.4g})'
     )
-    raise BadMeterFile(message, "say it in params.yaml: meter.unit: kW, W, kWh or Wh")
+    raise BadMeterFile(message, "say it in params.yaml: meters.<id>.unit: kW, W, kWh or Wh")
 
 
 def _high_level(power: pl.Series) -> float:
@@ -129,4 +129,4 @@ def _refuse_counter(readings: Readings) -> None:
     values = values[np.isfinite(values)]
     if values.size > 24 and values[0] < values[-1] and bool((np.diff(values) >= 0).mean() > 0.99):
         message = f'{readings.path}: column "{readings.power_column}" never falls: a counter, not energy per interval'
-        raise BadMeterFile(message, "give the difference from row to row, or name another column as meter.power_column")
+        raise BadMeterFile(message, "give the difference from row to row, or name another column as meters.<id>.power_column")

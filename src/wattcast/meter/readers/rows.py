@@ -44,7 +44,7 @@ def _columns_of_mended(block: Block, layout: Layout) -> pl.DataFrame:
     try:
         return _columns(mended, layout)
     except pl.exceptions.PolarsError as cause:
-        hint = "write times as 2024-01-31 13:00, or correct meter.time_format"
+        hint = "write times as 2024-01-31 13:00, or correct meters.<id>.time_format"
         raise BadMeterFile(f"{layout.path}, from line {block.first_line}: {str(cause).splitlines()[0]}", hint) from None
 
 
@@ -91,7 +91,9 @@ def _mended(block: Block, layout: Layout) -> bytes:
             values.pop()
         if len(values) > len(layout.fields):
             message = f"{layout.path}, line {line}: {len(values)} values where the header names {len(layout.fields)} columns"
-            raise BadMeterFile(message, f'correct the line, or say what separates columns: meter.delimiter (now "{layout.delimiter}")')
+            raise BadMeterFile(
+                message, f'correct the line, or say what separates columns: meters.<id>.delimiter (now "{layout.delimiter}")'
+            )
         values += [""] * (len(layout.fields) - len(values))
         for position in numbers:
             _refuse_bad_number(values[position], line, layout.fields[position], layout)
@@ -109,7 +111,7 @@ def _refuse_bad_number(value: str, line: int, column: str, layout: Layout) -> No
     other = "," if layout.decimal == "." else "."
     hint = 'correct it, or write "?" where nothing was measured'
     if other in value:
-        hint += f'; if "{other}" is the decimal mark, say meter.decimal: "{other}" (and no marks between thousands)'
+        hint += f'; if "{other}" is the decimal mark, say meters.<id>.decimal: "{other}" (and no marks between thousands)'
     raise BadMeterFile(f'{layout.path}, line {line}: "{value}" in column "{column}" is not a finite number', hint)
 
 
@@ -126,4 +128,4 @@ def _refuse_bad_time(frame: pl.DataFrame, block: Block, layout: Layout) -> None:
     pattern = " ".join(layout.time_formats)
     pattern = pattern if pattern in EPOCHS else f"{pattern} between 1900 and 2100"
     message = f'{layout.path}, line {block.first_line + row}: "{shown}" in column {columns} is not a time of the pattern {pattern}'
-    raise BadMeterFile(message, "correct the line, or give the pattern of all lines as meter.time_format")
+    raise BadMeterFile(message, "correct the line, or give the pattern of all lines as meters.<id>.time_format")
