@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 from dataclasses import asdict, dataclass
@@ -73,10 +74,11 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="scratch-", dir=RESULTS) as scratch:
         work = Path(scratch)
         console.print("errors: the real half year")
-        run_both(half_year, work / "half", console)
+        python = run_environment()
+        run_both(half_year, work / "half", python, console)
         errors = compare_errors(work / "half")
         console.print("time and memory: a file of the full size")
-        rows = run_both(build_big_file(half_year, RESULTS / "cache"), work / "full", console)
+        rows = run_both(build_big_file(half_year, RESULTS / "cache"), work / "full", python, console)
     problems = unfair(rows)
     write_results(rows, errors, problems)
     console.print(cost_table(rows), error_table(errors))
@@ -87,7 +89,7 @@ def main() -> int:
     return 1 if problems else 0
 
 
-def run_both(data: Path, work: Path, console: Console) -> list[Row]:
+def run_both(data: Path, work: Path, python: Path, console: Console) -> list[Row]:
     """Run every step on both sides in turn, under `work`. The yardstick's folder there is `yardstick`, ours is `ours`."""
     yardstick, ours = work / "yardstick", work / "ours"
     yardstick.mkdir(parents=True)
@@ -96,9 +98,11 @@ def run_both(data: Path, work: Path, console: Console) -> list[Row]:
     for step in STEPS:
         theirs, own = Measured(), Measured()
         if step.yardstick:
-            theirs += measured([str(HERE / "yardstick.py"), step.yardstick, "--data", str(data), "--work", str(yardstick)], yardstick)
+            theirs += measured(
+                [sys.executable, str(HERE / "yardstick.py"), step.yardstick, "--data", str(data), "--work", str(yardstick)], yardstick
+            )
         for stage in step.ours:
-            own += measured(["-m", *f"wattcast.stages.{stage}".split()], ours)
+            own += measured([str(python), "-m", *f"wattcast.stages.{stage}".split()], ours)
         rows.append(Row(step, theirs, own))
         console.print(f"  {step.title}: yardstick {theirs.wall_seconds:.1f} s, ours {own.wall_seconds:.1f} s", highlight=False)
     return rows
@@ -116,12 +120,26 @@ def lay_out(folder: Path, data: Path) -> None:
     (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
 
 
-def measured(arguments: list[str], cwd: Path) -> Measured:
-    """Run this Python with `arguments`; a step that fails ends the benchmark with the end of its output."""
-    result = run_measured([sys.executable, *arguments], cwd, LOG)
+def run_environment() -> Path:
+    """The Python of an environment as `make run` makes it, made once: beside the yardstick's libraries ours would import those too."""
+    folder, pins = RESULTS / "run-environment", ROOT / "requirements" / "run.txt"
+    made, wanted = folder / "made-from", pins.read_bytes()
+    if not made.exists() or made.read_bytes() != wanted:
+        uv = [sys.executable, "-m", "uv"]
+        subprocess.run([*uv, "venv", "--quiet", "--clear", "--python", sys.executable, folder], check=True)
+        python = ["--python", folder / "bin" / "python"]
+        subprocess.run([*uv, "pip", "install", "--quiet", *python, "--require-hashes", "--requirement", pins], check=True)
+        subprocess.run([*uv, "pip", "install", "--quiet", *python, "--no-build-isolation", "--no-deps", "--editable", ROOT], check=True)
+        made.write_bytes(wanted)
+    return folder / "bin" / "python"
+
+
+def measured(command: list[str], cwd: Path) -> Measured:
+    """Run the command; a step that fails ends the benchmark with the end of its output."""
+    result = run_measured(command, cwd, LOG)
     if result.exit_code:
         tail = "\n".join(LOG.read_text(errors="replace").splitlines()[-15:])
-        sys.exit(f"{tail}\nerror: {' '.join(arguments)} ended with exit code {result.exit_code}; all output is in {LOG}")
+        sys.exit(f"{tail}\nerror: {' '.join(command)} ended with exit code {result.exit_code}; all output is in {LOG}")
     return result
 
 

@@ -94,13 +94,14 @@ def plot_residuals(residuals: np.ndarray, family: str, folder: Path) -> None:
 
     histogram, bars = plt.subplots(figsize=(10, 6))
     bars.hist(residuals, bins=50, edgecolor="black", density=True)
-    grid = np.linspace(residuals.min(), residuals.max(), 500)
+    grid = np.linspace(residuals.min(), residuals.max(), 800)
     bars.plot(grid, gaussian_kde(residuals)(grid))
-    histogram.savefig(folder / f"{family}_residuals_histogram.png", dpi=300)
+    histogram.savefig(folder / f"{family}_residuals_histogram.png")
+    plt.close(histogram)
     over_time, dots = plt.subplots(figsize=(15, 6))
     dots.scatter(np.arange(len(residuals)), residuals, s=1, alpha=0.5)
-    over_time.savefig(folder / f"{family}_residuals_over_time.png", dpi=300)
-    plt.close("all")
+    over_time.savefig(folder / f"{family}_residuals_over_time.png", dpi=150)
+    plt.close(over_time)
 
 
 def _read_split(work: Path, part: str) -> tuple[pd.DataFrame, pd.Series]:

@@ -13,13 +13,17 @@ from wattcast.meter.table import MeterTable
 
 @dataclass(frozen=True)
 class ModelPlan:
-    """One model of a bundle: what it looks at, and how many readings before the origin must have been measured for it to answer."""
+    """One model of a bundle: what it looks at, and how many readings before the origin must have been measured for it to answer.
+
+    rows_share: of the rows that the task's effort allows, for a model with few features, which needs fewer.
+    """
 
     name: str
     least_readings: int
     recent: tuple[Recent, ...] = ()
     seasonal: Seasonal = field(default_factory=Seasonal)
     calendar: tuple[str, ...] = CALENDAR
+    rows_share: float = 1.0
 
 
 @dataclass(frozen=True)

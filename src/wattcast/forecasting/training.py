@@ -96,7 +96,7 @@ class _Built:
 
 def _build_model(known: MeterTable, plan: ModelPlan, spec: FeatureSpec, recipe: Recipe, progress: Progress) -> _Built:
     """Validate, calibrate and fit one model."""
-    sample = _sample(known, spec, recipe)
+    sample = _sample(known, spec, recipe, int(recipe.effort.max_rows * plan.rows_share))
     blocks = recipe.effort.validation_blocks
     rows = _joined([_held_out(known, sample, recipe, block, _part(progress, block, blocks + 1)) for block in range(blocks)])
     calibration = calibrate(rows.actual, rows.quantiles, recipe.levels)
@@ -140,12 +140,12 @@ class _Sample:
         )
 
 
-def _sample(known: MeterTable, spec: FeatureSpec, recipe: Recipe) -> _Sample:
+def _sample(known: MeterTable, spec: FeatureSpec, recipe: Recipe, max_rows: int) -> _Sample:
     """At most `max_rows` rows in all, origins and their leads drawn with the recipe's seed."""
     chance = np.random.default_rng(recipe.seed)
     per_origin = min(recipe.task.leads_per_origin or spec.horizon, spec.horizon)
     origins = origins_within(1, len(known), spec.horizon)
-    most = max(recipe.effort.max_rows // per_origin, 1)
+    most = max(max_rows // per_origin, 1)
     if len(origins) > most:
         origins = np.sort(chance.choice(origins, most, replace=False))
     every = np.broadcast_to(np.arange(1, spec.horizon + 1), (len(origins), spec.horizon))

@@ -6,7 +6,6 @@ manner of quantile regression forests (Meinshausen 2006), their quantiles, which
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -117,13 +116,18 @@ def _with_leaves(model: dict[str, Any], forest: TreeEnsemble, values: npt.NDArra
     """A booster with the same trees and these leaf values, so that the library itself can answer for the head."""
     import xgboost  # noqa: PLC0415 (lazy: serving must not load it)
 
-    changed = copy.deepcopy(model)
-    changed["learner"]["learner_model_param"]["base_score"] = "[0E0]"
-    for number, tree in enumerate(changed["learner"]["gradient_booster"]["model"]["trees"]):
+    learner = model["learner"]
+    grown = learner["gradient_booster"]["model"]
+    trees = []
+    for number, tree in enumerate(grown["trees"]):
         conditions = np.asarray(tree["split_conditions"], dtype=np.float32)
         own = forest.leaf_tree == number
         conditions[forest.leaf_node[own]] = values[own]
-        tree["split_conditions"] = conditions.tolist()
+        trees.append({**tree, "split_conditions": conditions.tolist()})
+    gradient_booster = {**learner["gradient_booster"], "model": {**grown, "trees": trees}}
+    # The leaves hold whole values: nothing is added to them.
+    parameters = {**learner["learner_model_param"], "base_score": "[0E0]"}
+    changed = {**model, "learner": {**learner, "gradient_booster": gradient_booster, "learner_model_param": parameters}}
     booster = xgboost.Booster()
     booster.load_model(bytearray(json.dumps(changed).encode()))
     return booster
