@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -69,6 +70,8 @@ def main() -> int:
     if not half_year.exists():
         console.print(f"error: {half_year} is not there\nset WATTCAST_SHARED_DATA to the folder with {HALF_YEAR}", soft_wrap=True)
         return 1
+    # Ends like Ctrl-C: the step is stopped and its gigabytes of files go.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
     RESULTS.mkdir(exist_ok=True)
     LOG.write_bytes(b"")
     with tempfile.TemporaryDirectory(prefix="scratch-", dir=RESULTS) as scratch:
@@ -127,9 +130,11 @@ def run_environment() -> Path:
     if not made.exists() or made.read_bytes() != wanted:
         uv = [sys.executable, "-m", "uv"]
         subprocess.run([*uv, "venv", "--quiet", "--clear", "--python", sys.executable, folder], check=True)
-        python = ["--python", folder / "bin" / "python"]
-        subprocess.run([*uv, "pip", "install", "--quiet", *python, "--require-hashes", "--requirement", pins], check=True)
-        subprocess.run([*uv, "pip", "install", "--quiet", *python, "--no-build-isolation", "--no-deps", "--editable", ROOT], check=True)
+        python = ["--python", str(folder / "bin" / "python")]
+        subprocess.run([*uv, "pip", "install", "--quiet", *python, "--require-hashes", "--requirement", str(pins)], check=True)
+        subprocess.run(
+            [*uv, "pip", "install", "--quiet", *python, "--no-build-isolation", "--no-deps", "--editable", str(ROOT)], check=True
+        )
         made.write_bytes(wanted)
     return folder / "bin" / "python"
 
