@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from wattcast.forecasting.backtest import first_test_row
-from wattcast.forecasting.bundle import open_bundle
+from wattcast.forecasting.baselines import Fallback, climatological_profile, residual_spread
+from wattcast.forecasting.bundle import Bundle, open_bundle
 from wattcast.forecasting.families import family_of
 from wattcast.forecasting.registry import Record, record_of
 from wattcast.forecasting.spec import Recent, Seasonal
@@ -146,13 +147,20 @@ def train_on(table: MeterTable, recipe: Recipe) -> bytes:
     return train(table, first_test_row(table, recipe.train_share), recipe, lambda _: None)
 
 
+def fallback_of(opened: Bundle, table: MeterTable) -> Fallback:
+    """What answers when the bundle cannot, from all these readings."""
+    manifest = opened.manifest
+    spread = residual_spread(table, manifest.horizon, manifest.baselines, manifest.levels)
+    return Fallback(spread, climatological_profile(table, manifest.levels))
+
+
 def record(data: bytes, table: MeterTable | None = None, **changes: Any) -> Record:
     """What `register` would know of these bytes, the scores of the test taken from the validation."""
     opened = open_bundle(data)
     tests = {model.name: model.validation for model in opened.manifest.models}
     table = table if table is not None else table_of(opened.manifest.task)
     quality = QualityReport("good", ("A tiny house.",), {"rows": len(table)})
-    known = record_of(opened, tests, table, quality, at="2010-03-01T00:00:00+00:00", by="tests", revision="")
+    known = record_of(opened, tests, fallback_of(opened, table), quality, at="2010-03-01T00:00:00+00:00", by="tests", revision="")
     return replace(known, **changes)
 
 

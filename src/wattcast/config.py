@@ -94,8 +94,11 @@ class Params(_Frozen):
             for name in settings:
                 if name not in known:
                     raise ValueError(f"unknown key {key}.{task}.{preset}.{name}{nearest(name, known)}")
-            if not settings.get(known[0]):
+            if known[0] not in settings:
                 raise ValueError(f"{key}.{task}.{preset} lacks {known[0]}, how many trees a head grows")
+            for name in {"trees", "rounds", "tail_rounds"} & settings.keys():
+                if not (isinstance(settings[name], int) and settings[name] >= 1):
+                    raise ValueError(f"{key}.{task}.{preset}.{name} must be a whole number from 1")
         return families
 
     @field_validator("tasks")

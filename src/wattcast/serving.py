@@ -177,16 +177,16 @@ class ForecastService:
             why.append("too few readings for a baseline")
             return None
         record = self.record_of(slot)
-        spread = record.baseline_spread.get(name, {}) if record and record.task == slot.task else {}
+        spread = record.fallback.spread.get(name, {}) if record and record.task == slot.task else {}
         offsets = np.array([0.0, *(float(spread.get(f"{level:g}", 0.0)) for level in slot.levels)])
         return _Answer("baseline", TITLES[name], np.maximum(known[name][:, None] + offsets, _least_kw(table.meter, -np.inf)))
 
     def _from_profile(self, slot: Slot, table: MeterTable, row: int) -> _Answer | None:
         record = self.record_of(slot)
-        if record is None or record.profile.levels != slot.levels:
+        if record is None or record.fallback.profile.levels != slot.levels:
             return None
         targets = table.start_s + (row + np.arange(slot.horizon, dtype=np.int64)) * slot.step_s
-        return _Answer("profile", "the typical day", record.profile.at(targets))
+        return _Answer("profile", "the typical day", record.fallback.profile.at(targets))
 
     def record_of(self, slot: Slot) -> Record | None:
         """The record that describes this slot: the champion's, else of any bundle of the meter that has one."""

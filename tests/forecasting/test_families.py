@@ -83,6 +83,19 @@ def test_progress_rises_to_one(key: str) -> None:
     assert seen[-1] == pytest.approx(1.0)
 
 
+@pytest.mark.parametrize("key", ["xgb", "lgbm"])
+def test_the_outer_quantiles_may_have_fewer_rounds(key: str) -> None:
+    """Mean and median grow `rounds` trees, the outer quantiles `tail_rounds`, and progress still ends at one."""
+    matrix, targets = rows()
+    seen: list[float] = []
+    settings = SETTINGS[key] | {"tail_rounds": 5}
+    trees = family_of(key).fit(matrix, targets, LEVELS, settings, threads=1, seed=4, progress=seen.append).trees
+    of_output = [len(np.unique(trees.leaf_tree[trees.leaf_output == output])) for output in range(1 + len(LEVELS))]
+    assert of_output == [12, 5, 12, 5]
+    assert len(seen) == sum(of_output)
+    assert seen[-1] == pytest.approx(1.0)
+
+
 @pytest.mark.parametrize(("key", "settings"), [("xgb", {"max_depth": "deep"}), ("rf", {"subsample": 7}), ("lgbm", {"num_leaves": -3})])
 def test_settings_that_a_library_refuses_are_one_clear_error(key: str, settings: dict[str, Any]) -> None:
     """A setting that makes no sense to the learner is named with its reason, without a trace of its insides."""

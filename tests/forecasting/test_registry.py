@@ -166,12 +166,12 @@ def test_a_record_of_a_bundle() -> None:
     """What register writes: scores beside baselines, the veto with its model, golden forecasts, spread, profile, who and when."""
     opened = open_bundle(tiny.bundle("day_ahead", "rf"))
     quality = QualityReport("usable", ("A gap.",), {"rows": 5, "start": "2010"})
-    made = record_of(opened, {"history": LOST}, tiny.hour_table(), quality, at="now", by="me", revision="abc")
+    made = record_of(opened, {"history": LOST}, tiny.fallback_of(opened, tiny.hour_table()), quality, at="now", by="me", revision="abc")
     assert made.veto == ("from history, mean_7_days has MAE 1.0000 kW, the family 1.2000",)
     assert (made.bundle, made.task, made.family, made.meter) == (opened.id, "day_ahead", "rf", "house")
     assert (made.trained_at, made.trained_by, made.revision, made.quality) == ("now", "me", "abc", quality)
-    assert set(made.baseline_spread) == set(TASK.baselines)
-    assert made.profile.levels == tiny.LEVELS
+    assert set(made.fallback.spread) == set(TASK.baselines)
+    assert made.fallback.profile.levels == tiny.LEVELS
     opened.replay(made.golden)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from wattcast.adapters.files import FileModelStore, FileReadingStore
 from wattcast.forecasting.backtest import first_test_row, scored_test
-from wattcast.forecasting.baselines import climatological_profile, residual_spread
+from wattcast.forecasting.baselines import Fallback, climatological_profile, residual_spread
 from wattcast.forecasting.bundle import Model, open_bundle
 from wattcast.forecasting.families import family_of
 from wattcast.forecasting.features import Recent, Seasonal
@@ -122,8 +122,7 @@ def record_of(data: bytes, table: MeterTable, veto: tuple[str, ...] = ()) -> Rec
         validation={model.name: model.validation for model in manifest.models},
         veto=veto,
         golden=bundle.golden_forecasts(),
-        baseline_spread=residual_spread(table, manifest.horizon, manifest.baselines, LEVELS),
-        profile=climatological_profile(table, LEVELS),
+        fallback=Fallback(residual_spread(table, manifest.horizon, manifest.baselines, LEVELS), climatological_profile(table, LEVELS)),
         quality=QualityReport("usable", ("30.0 days at 1 min.", "The longest gap lasts <3> days."), {}),
         trained_at="2026-11-24T20:58:00+00:00",
         trained_by="tester",

@@ -113,7 +113,7 @@ def _epoch(moment: str, zone: str) -> int:
 def _introduce(service: ForecastService, task: str, known: MeterTable, params: Params) -> None:
     """Have the service answer for a meter that was never registered: no model, only what its own readings tell."""
     from wattcast.config import nearest
-    from wattcast.forecasting.baselines import climatological_profile, residual_spread
+    from wattcast.forecasting.baselines import Fallback, climatological_profile, residual_spread
     from wattcast.forecasting.registry import Record, slot_of
     from wattcast.meter.quality import QualityReport
 
@@ -130,8 +130,9 @@ def _introduce(service: ForecastService, task: str, known: MeterTable, params: P
         validation={},
         veto=(),
         golden={},
-        baseline_spread=residual_spread(table, plan.horizon, plan.baselines, params.quantiles),
-        profile=climatological_profile(table, params.quantiles),
+        fallback=Fallback(
+            residual_spread(table, plan.horizon, plan.baselines, params.quantiles), climatological_profile(table, params.quantiles)
+        ),
         quality=QualityReport("usable", ()),
         trained_at="",
         trained_by="",

@@ -108,6 +108,17 @@ def climatological_profile(table: MeterTable, levels: tuple[float, ...]) -> Prof
     return Profile(table.meter.zone, scale, levels, tuple(tuple(tuple(map(tuple, day)) for day in kinds) for kinds in cells.tolist()))
 
 
+@dataclass(frozen=True)
+class Fallback:
+    """What answers for a task of a meter when no model can.
+
+    spread: baseline -> quantile level -> kW to add to it, as `residual_spread` gives; profile: the typical day.
+    """
+
+    spread: Mapping[str, Mapping[str, float]]
+    profile: Profile
+
+
 def _summary(power: npt.NDArray[np.float64], levels: tuple[float, ...], otherwise: list[float] | None = None) -> list[float]:
     if power.size == 0 and otherwise is not None:
         return otherwise

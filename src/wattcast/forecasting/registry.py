@@ -9,12 +9,12 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_json
 
 from wattcast.errors import BadParams, RegistryConflict
-from wattcast.forecasting.baselines import Profile, climatological_profile, residual_spread
+from wattcast.forecasting.baselines import Fallback
 from wattcast.forecasting.bundle import Bundle
 from wattcast.forecasting.metrics import Score
 from wattcast.forecasting.tasks import Task
 from wattcast.meter.quality import QualityReport
-from wattcast.meter.table import Meter, MeterTable
+from wattcast.meter.table import Meter
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Record:
     """What the registry knows of one bundle. Written by `register`, never by the bundle itself.
 
     tests: model name -> its score on the last part of the file, which no choice has seen. golden: what `Bundle.golden_forecasts` must give.
-    baseline_spread: baseline -> quantile levels' distance in kW from it, measured on the same rows.
+    fallback: what answers for the bundle's task when no bundle can.
     """
 
     bundle: str
@@ -33,8 +33,7 @@ class Record:
     validation: Mapping[str, Score]
     veto: tuple[str, ...]
     golden: Mapping[str, list[list[float]]]
-    baseline_spread: Mapping[str, Mapping[str, float]]
-    profile: Profile
+    fallback: Fallback
     quality: QualityReport
     trained_at: str
     trained_by: str
@@ -107,11 +106,18 @@ class ServingManifest:
 
 
 def record_of(
-    bundle: Bundle, tests: Mapping[str, Score], table: MeterTable, quality: QualityReport, *, at: str, by: str, revision: str
+    bundle: Bundle,
+    tests: Mapping[str, Score],
+    fallback: Fallback,
+    quality: QualityReport,
+    *,
+    at: str,
+    by: str,
+    revision: str,
 ) -> Record:
     """The record of a bundle: its scores, what its golden readings must give, and what the lower tiers need when it cannot answer.
 
-    tests: model name -> score on the test span; a model that lost to a baseline there vetoes the bundle. table: all readings of the meter.
+    tests: model name -> score on the test span; a model that lost to a baseline there vetoes the bundle.
     """
     manifest = bundle.manifest
     if manifest.models[0].name not in tests:
@@ -126,8 +132,7 @@ def record_of(
         validation={model.name: model.validation for model in manifest.models},
         veto=tuple(f"from {name.replace('_', ' ')}, {loss}" for name, score in tests.items() for loss in score.losing_to()),
         golden=bundle.golden_forecasts(),
-        baseline_spread=residual_spread(table.until(manifest.train_end_s), manifest.horizon, manifest.baselines, manifest.levels),
-        profile=climatological_profile(table, manifest.levels),
+        fallback=fallback,
         quality=quality,
         trained_at=at,
         trained_by=by,

@@ -71,9 +71,9 @@ def model_folder(task: str, family: str) -> Path:
     return MODELS / task / family
 
 
-def bundles(threads: int) -> Iterator[Bundle]:
-    """Every trained bundle, in the order of their paths."""
-    for path in sorted(MODELS.glob(f"*/*/model{SUFFIX}")):
+def read_bundles(task: str, threads: int) -> Iterator[Bundle]:
+    """Every trained bundle of the task, in the order of their paths."""
+    for path in sorted((MODELS / task).glob(f"*/model{SUFFIX}")):
         yield open_bundle(path.read_bytes(), threads=threads)
 
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, Protocol
 
 import numpy as np
@@ -33,6 +34,37 @@ class Fitted:
     native: Mapping[str, bytes]
     library: tuple[str, str]
     predict_native: Callable[[Matrix], Matrix]
+
+
+@dataclass(frozen=True)
+class Head:
+    """One head to boost: its quantile level (None: the mean), its rounds, and what to call with the number of rounds done."""
+
+    level: float | None
+    rounds: int
+    report: Callable[[int], None]
+
+    @property
+    def name(self) -> str:
+        """What its file in the bundle is called."""
+        return "mean" if self.level is None else f"quantile_{self.level:g}"
+
+
+def heads_to_boost(settings: Mapping[str, Any], levels: tuple[float, ...], progress: Progress) -> tuple[list[Head], dict[str, Any]]:
+    """The heads in their order, and the settings that the library itself knows.
+
+    Mean and median are point forecasts and get `rounds`; calibration corrects the other quantiles, so `tail_rounds` may be fewer.
+    """
+    shared = dict(settings)
+    rounds = int(shared.pop("rounds"))
+    tail_rounds = int(shared.pop("tail_rounds", rounds))
+    of_head = [(level, rounds if level in (None, 0.5) else tail_rounds) for level in (None, *levels)]
+    before = list(accumulate((own for _, own in of_head), initial=0))
+
+    def reporter(start: int) -> Callable[[int], None]:
+        return lambda done: progress((start + done) / before[-1])
+
+    return [Head(level, own, reporter(start)) for (level, own), start in zip(of_head, before, strict=False)], shared
 
 
 @contextmanager

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-from wattcast.forecasting.families import Fitted, Matrix, Progress, settings_checked_by
+from wattcast.forecasting.families import Fitted, Head, Matrix, Progress, heads_to_boost, settings_checked_by
 from wattcast.forecasting.trees import float32_below, from_lightgbm, merged
 
 _THRESHOLDS = re.compile(r"^threshold=(.*)$", re.MULTILINE)
@@ -22,6 +22,7 @@ class LightGBM:
     file_stem = "LightGBMRegressor"
     settings: tuple[str, ...] = (
         "rounds",
+        "tail_rounds",
         "learning_rate",
         "num_leaves",
         "max_depth",
@@ -49,25 +50,18 @@ class LightGBM:
         seed: int,
         progress: Progress,
     ) -> Fitted:
-        """Fit every head: `rounds` boosting rounds each, all other settings as LightGBM names them."""
+        """Fit every head; all settings but the numbers of rounds are as LightGBM names them."""
         import lightgbm  # noqa: PLC0415 (lazy: serving must not load it)
 
-        rounds = int(settings["rounds"])
-        shared = {name: value for name, value in settings.items() if name != "rounds"}
+        heads, shared = heads_to_boost(settings, levels, progress)
         shared |= {"num_threads": threads, "seed": seed, "deterministic": True, "force_row_wise": True, "verbosity": -1}
-        objectives: dict[str, dict[str, Any]] = {"mean": {"objective": "regression"}}
-        objectives |= {f"quantile_{level:g}": {"objective": "quantile", "alpha": level} for level in levels}
         data = lightgbm.Dataset(matrix, targets, params=shared, free_raw_data=True)
         texts = {}
-        for number, (name, objective) in enumerate(objectives.items()):
-            start = number * rounds
-
-            def report(env: Any, start: int = start) -> None:
-                progress((start + env.iteration + 1) / (rounds * len(objectives)))
-
-            with settings_checked_by(self.title, lightgbm.basic.LightGBMError):
-                booster = lightgbm.train(shared | objective, data, rounds, callbacks=[report])
-            texts[name] = _with_float32_thresholds(booster.model_to_string())
+        with settings_checked_by(self.title, lightgbm.basic.LightGBMError):
+            for head in heads:
+                objective = {"objective": "regression"} if head.level is None else {"objective": "quantile", "alpha": head.level}
+                booster = lightgbm.train(shared | objective, data, head.rounds, callbacks=[_reporter(head)])
+                texts[head.name] = _with_float32_thresholds(booster.model_to_string())
 
         def predict_native(rows: Matrix) -> Matrix:
             boosters = [lightgbm.Booster(model_str=text) for text in texts.values()]
@@ -75,6 +69,10 @@ class LightGBM:
 
         native = {f"{name}.txt": text.encode() for name, text in texts.items()}
         return Fitted(merged([from_lightgbm(text) for text in texts.values()]), native, ("lightgbm", lightgbm.__version__), predict_native)
+
+
+def _reporter(head: Head) -> Callable[[Any], None]:
+    return lambda env: head.report(env.iteration + 1)
 
 
 def _with_float32_thresholds(text: str) -> str:

@@ -1,4 +1,4 @@
-"""XGBoost: a boosted mean, and one booster for all quantile levels."""
+"""XGBoost: one booster per head, over one binning of the rows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from wattcast.forecasting.families import Fitted, Matrix, Progress, settings_checked_by
+from wattcast.forecasting.families import Fitted, Head, Matrix, Progress, heads_to_boost, settings_checked_by
 from wattcast.forecasting.trees import from_xgboost, merged
 
 
@@ -20,6 +20,7 @@ class XGBoost:
     file_stem = "XGBoostRegressor"
     settings: tuple[str, ...] = (
         "rounds",
+        "tail_rounds",
         "eta",
         "grow_policy",
         "max_depth",
@@ -45,36 +46,35 @@ class XGBoost:
         seed: int,
         progress: Progress,
     ) -> Fitted:
-        """Fit every head: `rounds` boosting rounds each, all other settings as XGBoost names them."""
+        """Fit every head; all settings but the numbers of rounds are as XGBoost names them."""
         import xgboost  # noqa: PLC0415 (lazy: serving must not load it)
 
-        rounds = int(settings["rounds"])
-        shared = {name: value for name, value in settings.items() if name != "rounds"}
+        heads, shared = heads_to_boost(settings, levels, progress)
         shared |= {"tree_method": "hist", "nthread": threads, "seed": seed, "verbosity": 0}
-        data = xgboost.QuantileDMatrix(matrix, targets, nthread=threads, max_bin=int(settings.get("max_bin", 256)))
-        # A quantile round grows a tree per level.
-        work = rounds * (1 + len(levels))
-        quantile = {"objective": "reg:quantileerror", "quantile_alpha": list(levels)}
+        data = xgboost.DMatrix(matrix, targets, nthread=threads)
+        boosters = {}
         with settings_checked_by(self.title, xgboost.core.XGBoostError):
-            mean = xgboost.train(shared | {"objective": "reg:squarederror"}, data, rounds, callbacks=[_reporter(progress, 0, 1, work)])
-            quantiles = xgboost.train(shared | quantile, data, rounds, callbacks=[_reporter(progress, rounds, len(levels), work)])
+            for head in heads:
+                objective: dict[str, Any] = {"objective": "reg:squarederror"}
+                if head.level is not None:
+                    objective = {"objective": "reg:quantileerror", "quantile_alpha": head.level}
+                boosters[head.name] = xgboost.train(shared | objective, data, head.rounds, callbacks=[_reporter(head)])
 
         def predict_native(rows: Matrix) -> Matrix:
-            heads = [model.inplace_predict(rows).reshape(len(rows), -1) for model in (mean, quantiles)]
-            return np.concatenate(heads, axis=1).astype(np.float32)
+            heads = [model.inplace_predict(rows) for model in boosters.values()]
+            return np.stack(heads, axis=1).astype(np.float32)
 
-        boosters = {"mean": mean, "quantiles": quantiles}
         trees = merged([from_xgboost(json.loads(bytes(model.save_raw("json")))) for model in boosters.values()])
         native = {f"{name}.ubj": bytes(model.save_raw("ubj")) for name, model in boosters.items()}
         return Fitted(trees, native, ("xgboost", xgboost.__version__), predict_native)
 
 
-def _reporter(progress: Progress, done: int, trees_a_round: int, work: int) -> Any:
+def _reporter(head: Head) -> Any:
     import xgboost  # noqa: PLC0415 (lazy: serving must not load it)
 
     class Reporter(xgboost.callback.TrainingCallback):  # type: ignore[misc]
         def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:  # noqa: ARG002 (XGBoost calls it so)
-            progress((done + (epoch + 1) * trees_a_round) / work)
+            head.report(epoch + 1)
             return False
 
     return Reporter()
