@@ -25,7 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "__init__": {"config", "meter", "forecasting", "stages"},
 }
 OWNERS: dict[str, tuple[str, ...]] = {
-    "polars": ("meter", "stages/outputs.py", "cli"),
+    "polars": ("meter", "cli"),
     "onnxruntime": ("forecasting/heads.py",),
     "onnx": ("forecasting/trees.py",),
     "xgboost": ("forecasting/families",),

@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from wattcast.errors import BadMeterFile, BadParams
-from wattcast.meter.cleaning import disbelieved, from_frame, resample, to_frame, to_table
+from wattcast.meter.cleaning import disbelieved, resample, to_table
 from wattcast.meter.readers import ReadOptions, read
 from wattcast.meter.table import Meter, MeterTable
 
@@ -163,23 +162,3 @@ def test_hours_of_the_real_file_agree_with_the_hourly_file(shared_data: Path):
     assert known.sum() > 4_600
     np.testing.assert_allclose(hours.power_kw[known], published.power_kw[: len(hours)][known], rtol=2e-5)
     assert np.isnan(hours.power_kw[np.isnan(published.power_kw[: len(hours)])]).all()
-
-
-def test_a_table_survives_parquet(tmp_path):
-    """Frame and table are the same thing twice; gaps are nulls in the file."""
-    before = table([1, NAN, 3], voltage_v=[230, NAN, 231])
-    frame = to_frame(before)
-    assert frame.schema == {"start": pl.Datetime("us", "UTC"), "power_kw": pl.Float32, "voltage_v": pl.Float32}
-    assert frame["power_kw"].null_count() == 1
-    frame.write_parquet(tmp_path / "table.parquet")
-    after = from_frame(pl.read_parquet(tmp_path / "table.parquet"), HOUSE)
-    assert (after.start_s, after.step_s, after.meter) == (before.start_s, before.step_s, before.meter)
-    for name, values in before.columns().items():
-        np.testing.assert_array_equal(after.columns()[name], values)
-
-
-@pytest.mark.parametrize("rows_kept", [[0], [0, 1, 3], [1, 0], []])
-def test_a_frame_without_a_grid_is_refused(rows_kept):
-    """One row, a missing row, rows backwards: the step is not known."""
-    with pytest.raises(BadMeterFile, match="not a regular grid"):
-        from_frame(to_frame(table([1, 2, 3, 4]))[rows_kept], HOUSE)

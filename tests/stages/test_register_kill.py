@@ -53,7 +53,7 @@ def write_scorecard() -> None:
     by_model: list[list[ScoreRow]] = []
     for name, task in params.tasks.items():
         own = {bundle.manifest.family: bundle for bundle in read_bundles(name, 1)}
-        table = read_table(facts, task.resolution_s)
+        table = read_table(task.resolution_s)
         by_model += [rows for rows, _ in score_families(own, table, first_test_row(table, params.train_share))]
     for row in (row for rows in by_model for row in rows):
         for errors in row.score.baselines.values():

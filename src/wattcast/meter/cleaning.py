@@ -1,6 +1,6 @@
 """From readings to the meter table: grid, duplicates, gaps, what cannot be true, and resampling. Never fills a gap.
 
-Numpy only, for resampling is on the path of an answer; polars is imported where a frame is made.
+Numpy only, for resampling is on the path of an answer.
 """
 
 from __future__ import annotations
@@ -12,11 +12,9 @@ import numpy.typing as npt
 
 from wattcast.errors import BadMeterFile, BadParams
 from wattcast.meter.clock import Instants
-from wattcast.meter.table import Flow, Meter, MeterTable, Values
+from wattcast.meter.table import Flow, MeterTable, Values
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from wattcast.meter.readers.contract import Readings
 
 Mask = npt.NDArray[np.bool_]
@@ -127,21 +125,3 @@ def _means(values: Values, in_front: int, shape: tuple[int, int], min_share: flo
     sums = np.where(measured, grid, np.float32(0)).sum(axis=1, dtype=np.float64)
     enough = (counts > 0) & (counts >= min_share * shape[1])
     return np.where(enough, sums / np.maximum(counts, 1), np.nan).astype(np.float32)
-
-
-def to_frame(table: MeterTable) -> pl.DataFrame:
-    """The table as a frame for Parquet: `start` (UTC datetime), `power_kw` and covariates; null = not measured."""
-    import polars as pl  # noqa: PLC0415
-
-    start = pl.Series("start", table.instants() * 1_000_000).cast(pl.Datetime("us", "UTC"))
-    return pl.DataFrame([start, *(pl.Series(name, values).fill_nan(None) for name, values in table.columns().items())])
-
-
-def from_frame(frame: pl.DataFrame, meter: Meter) -> MeterTable:
-    """The table that `to_frame` made. Raises BadMeterFile where the frame is no regular grid of at least two rows."""
-    instants = frame["start"].dt.epoch("s").to_numpy()
-    steps = np.diff(instants)
-    if steps.size == 0 or steps[0] <= 0 or bool((steps != steps[0]).any()):
-        raise BadMeterFile("these rows are not a regular grid of at least two", "run the pipeline again: preprocess writes them anew")
-    columns = {name: frame[name].fill_null(float("nan")).to_numpy().astype(np.float32) for name in frame.columns[1:]}
-    return MeterTable(meter, int(instants[0]), int(steps[0]), columns.pop("power_kw"), columns)

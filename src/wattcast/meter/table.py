@@ -96,7 +96,7 @@ class MeterTable:
         facts = {"meter": asdict(self.meter), "start_s": self.start_s, "step_s": self.step_s, "covariates": list(self.covariates)}
         columns = np.stack([np.asarray(values, dtype="<f4") for values in self.columns().values()])
         buffer = io.BytesIO()
-        np.savez_compressed(buffer, facts=np.frombuffer(json.dumps(facts).encode(), dtype=np.uint8), columns=columns)
+        np.savez(buffer, facts=np.frombuffer(json.dumps(facts).encode(), dtype=np.uint8), columns=columns)
         return buffer.getvalue()
 
     @classmethod
@@ -105,7 +105,7 @@ class MeterTable:
         try:
             with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
                 facts = json.loads(arrays["facts"].tobytes())
-                columns = arrays["columns"].astype(np.float32)
+                columns = arrays["columns"].astype(np.float32, copy=False)
             names = facts["covariates"]
             return cls(Meter(**facts["meter"]), facts["start_s"], facts["step_s"], columns[0], dict(zip(names, columns[1:], strict=True)))
         except (ValueError, LookupError, TypeError, RuntimeError, OSError, EOFError, BadParams, zipfile.BadZipFile, zlib.error) as cause:

@@ -14,7 +14,7 @@ from wattcast.forecasting.families import family_keys, family_of
 from wattcast.forecasting.metrics import Scored
 from wattcast.forecasting.scorecard import Scorecard, ScoreRow, score_families
 from wattcast.stages import run
-from wattcast.stages.outputs import METRICS, PLOTS, Facts, read_bundles, read_facts, read_table
+from wattcast.stages.outputs import METRICS, PLOTS, read_bundles, read_facts, read_table
 from wattcast.stages.progress import progress
 
 
@@ -26,7 +26,7 @@ def main() -> None:
     with ThreadPoolExecutor(1) as pencil:
         drawn: list[Future[None]] = []
         for name in params.tasks:
-            for rows, plots in _scores(name, params, facts):
+            for rows, plots in _scores(name, params):
                 by_model.append(rows)
                 drawn += [pencil.submit(draw, PLOTS, *plot) for plot in plots]
     for done in drawn:
@@ -39,13 +39,13 @@ def main() -> None:
     write_atomically(METRICS / "scorecard.md", card.to_markdown().encode())
 
 
-def _scores(name: str, params: Params, facts: Facts) -> Iterator[tuple[list[ScoreRow], list[tuple[str, str, Scored]]]]:
+def _scores(name: str, params: Params) -> Iterator[tuple[list[ScoreRow], list[tuple[str, str, Scored]]]]:
     """For each model of the task its score in every family, and for the richest what is to be drawn: file stem, title, rows."""
     bundles = {bundle.manifest.family: bundle for bundle in read_bundles(name, params.training_threads())}
     own = {key: bundles[key] for key in family_keys() if key in bundles}
     if not own:
         return
-    table = read_table(facts, params.tasks[name].resolution_s)
+    table = read_table(params.tasks[name].resolution_s)
     with progress(f"scoring {name}, {len(own)} families") as report:
         for number, (rows, scored) in enumerate(score_families(own, table, first_test_row(table, params.train_share))):
             drawn = own if number == 0 else ()

@@ -7,14 +7,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import polars
-
 from wattcast.adapters.files import write_atomically
 from wattcast.config import Preset
 from wattcast.errors import Unavailable
 from wattcast.forecasting.bundle import SUFFIX, Bundle, open_bundle
 from wattcast.forecasting.scorecard import Scorecard
-from wattcast.meter.cleaning import from_frame, to_frame
 from wattcast.meter.quality import QualityReport
 from wattcast.meter.table import Meter, MeterTable
 
@@ -35,11 +32,9 @@ class Facts:
 
 
 def write_processed(facts: Facts, tables: list[MeterTable]) -> None:
-    """Leave the tables as Parquet, one per resolution, and the facts beside them."""
-    PROCESSED.mkdir(parents=True, exist_ok=True)
+    """Leave the tables, one file per resolution, and the facts beside them."""
     for table in tables:
-        path = _table_path(table.step_s)
-        to_frame(table).write_parquet(path, compression="zstd")
+        write_atomically(_table_path(table.step_s), table.to_bytes())
     said = {"meter": asdict(facts.meter), "quality": facts.quality.to_json(), "preset": facts.preset, "skipped": dict(facts.skipped)}
     write_atomically(PROCESSED / "meter.json", json.dumps(said, indent=1).encode())
 
@@ -61,9 +56,9 @@ def read_scorecard() -> Scorecard:
         raise Unavailable(f"{METRICS / 'scorecard.json'} is not there", "run the evaluate stage first: dvc repro") from cause
 
 
-def read_table(facts: Facts, step_s: int) -> MeterTable:
+def read_table(step_s: int) -> MeterTable:
     """The processed readings at this resolution."""
-    return from_frame(polars.read_parquet(_table_path(step_s)), facts.meter)
+    return MeterTable.from_bytes(_table_path(step_s).read_bytes())
 
 
 def model_folder(task: str, family: str) -> Path:
@@ -78,4 +73,4 @@ def read_bundles(task: str, threads: int) -> Iterator[Bundle]:
 
 
 def _table_path(step_s: int) -> Path:
-    return PROCESSED / f"{step_s}s.parquet"
+    return PROCESSED / f"{step_s}s.npz"

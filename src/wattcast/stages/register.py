@@ -23,7 +23,7 @@ def main() -> None:
     for name, task in params.tasks.items():
         if name in facts.skipped:
             continue
-        table = read_table(facts, task.resolution_s)
+        table = read_table(task.resolution_s)
         training = table.rows(0, first_test_row(table, params.train_share))
         spread = residual_spread(training, task.horizon, task.baselines, params.quantiles)
         fallback = Fallback(spread, climatological_profile(table, params.quantiles))

@@ -29,7 +29,7 @@ def main() -> None:
     if task_name in facts.skipped:
         write_atomically(folder / "skipped.txt", facts.skipped[task_name].encode() + b"\n")
         return
-    table = read_table(facts, recipe.task.resolution_s)
+    table = read_table(recipe.task.resolution_s)
     with progress(f"training {task_name}, {recipe.family.title} ({facts.preset})") as report:
         data = train(table, first_test_row(table, params.train_share), recipe, report)
     write_atomically(folder / f"model{SUFFIX}", data)
