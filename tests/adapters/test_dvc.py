@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import tiny
-from small_project import environment, in_process, make_project, wattcast, write_csv
+from small_project import ROOT, environment, in_process, make_project, wattcast, write_csv
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +55,17 @@ def test_without_dvc_a_line_says_what_to_install(project: Path, tmp_path: Path) 
     told = wattcast(project, "pipeline", PYTHONPATH=str(tmp_path))
     assert told.returncode == 1
     assert told.stderr.startswith("error: DVC, which runs the pipeline, is not installed\nhint: ")
+
+
+def test_dvc_itself_finds_the_environment_that_make_set_up(project: Path) -> None:
+    """`.venv/bin/dvc repro` in a shell that activated nothing: a stage runs with the Python of .venv."""
+    shutil.copy(ROOT / "dvc.yaml", project)
+    (project / ".venv").symlink_to(sys.prefix)
+    bare = {name: value for name, value in environment().items() if name != "VIRTUAL_ENV"} | {"PATH": os.defpath}
+    command = [sys.executable, "-m", "dvc", "repro", "preprocess"]
+    told = subprocess.run(command, cwd=project, env=bare, capture_output=True, text=True, timeout=120, check=False)
+    assert told.returncode == 0, told.stderr
+    assert (project / "data" / "processed" / "meter.json").exists()
 
 
 def test_a_stage_that_refuses_says_so_once(project: Path) -> None:

@@ -35,7 +35,7 @@ def check(file: MeterFile, *, json: AsJson = False) -> None:
         say("\n".join([f"{file}: {report.verdict}", *(f"  {reason}" for reason in report.reasons)]))
         figures = table("figure", "value")
         for name, value in report.figures.items():
-            figures.add_row(name.replace("_", " "), f"{value:,}" if isinstance(value, int | float) else value)
+            figures.add_row(name.replace("_", " ").replace(" kw", " kW"), f"{value:,}" if isinstance(value, int | float) else value)
         stdout().print(figures)
     _refuse(file, report)
 
