@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from wattcast.config import MeterFacts, Params, load_params
+from wattcast.config import MeterFacts, Params, load_params, load_settings
 from wattcast.errors import BadParams
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -115,10 +115,25 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "no baseline": ({"tasks.day_ahead.baselines": []}, "day_ahead needs a baseline"),
     "no model": ({"tasks.day_ahead.models": []}, "day_ahead needs a baseline, and models"),
     "two models of one name": ({"tasks.next_minute.models.1.name": "history"}, "models with names of their own"),
-    "no horizon": ({"tasks.day_ahead.horizon": 0}, "resolution_s and horizon from 1"),
-    "no resolution": ({"tasks.day_ahead.resolution_s": 0}, "resolution_s and horizon from 1"),
-    "an embargo that overlaps": ({"tasks.day_ahead.embargo_steps": -24}, "embargo_steps from 0"),
-    "all of it for validation": ({"tasks.day_ahead.validation_share": 1.0}, "validation_share between 0 and 1"),
+    "no horizon": ({"tasks.day_ahead.horizon": 0}, "tasks.day_ahead.horizon: Input should be greater than or equal to 1"),
+    "a horizon without end": ({"tasks.day_ahead.horizon": 8761}, "tasks.day_ahead.horizon: Input should be less than or equal to 8760"),
+    "no resolution": ({"tasks.day_ahead.resolution_s": 0}, "tasks.day_ahead.resolution_s: Input should be greater than or equal to 1"),
+    "an embargo that overlaps": ({"tasks.day_ahead.embargo_steps": -24}, "embargo_steps: Input should be greater than or equal to 0"),
+    "all of it for validation": ({"tasks.day_ahead.validation_share": 1.0}, "validation_share: Input should be less than 1"),
+    "more blocks than there is": ({"tasks.day_ahead.efforts.fast.validation_blocks": 10}, "day_ahead: validation_blocks times"),
+    "fewer than no leads": ({"tasks.day_ahead.leads_per_origin": -5}, "leads_per_origin: Input should be greater than or equal to 0"),
+    "a memory of the future": ({"tasks.day_ahead.event_memory": -1}, "event_memory: Input should be greater than or equal to 0"),
+    "no block": ({"tasks.day_ahead.efforts.fast.validation_blocks": 0}, "efforts.fast.validation_blocks: Input should be greater"),
+    "no row to learn from": ({"tasks.day_ahead.efforts.best.max_rows": -1}, "efforts.best.max_rows: Input should be greater"),
+    "no row to validate on": ({"tasks.day_ahead.efforts.best.validation_max_rows": 0}, "validation_max_rows: Input should be greater"),
+    "forty times the rows": ({"tasks.day_ahead.models.0.rows_share": 40}, "models.0.rows_share: Input should be less than or equal to 1"),
+    "no share of the rows": ({"tasks.day_ahead.models.0.rows_share": 0}, "models.0.rows_share: Input should be greater than 0"),
+    "a mean of nothing": ({"tasks.day_ahead.models.0.seasonal.means": [[1], []]}, "tasks.day_ahead.models.0.seasonal.means.1: "),
+    "a model out of its folder": ({"tasks.day_ahead.models.0.name": "../../x"}, 'tasks: day_ahead: "../../x" is no name'),
+    "a model without a name": ({"tasks.day_ahead.models.0.name": ""}, 'tasks: day_ahead: "" is no name'),
+    "a task with a capital": ({"tasks.Weekly": SHIPPED["tasks"]["day_ahead"]}, 'tasks: Weekly: "Weekly" is no name'),
+    "facts of a file": ({"meters": {"My House.csv": {"unit": "W"}}}, 'meters: "My House.csv" is no meter id: write "my-house"'),
+    "facts that are a list": ({"meters.simulated-house": []}, "meters.simulated-house: "),
     "a preset of a family missing": (
         {"families.rf.day_ahead.best": DROP},
         "must each state fast and best",
@@ -145,6 +160,12 @@ def test_a_value_that_cannot_be_is_refused_with_its_place(load: Load, what: str)
     assert words in refusal.value.message
     assert "params.yaml: " in refusal.value.message
     assert "mend params.yaml" in refusal.value.hint
+
+
+@pytest.mark.parametrize("changes", [{"meters.simulated-house": None}, {"meters": None}])
+def test_a_meter_without_facts_has_the_usual_ones(load: Load, changes: dict[str, Any]) -> None:
+    """A key below which everything was taken away or commented out says nothing."""
+    assert load(changes).meter_facts(Path("simulated-house.txt")) == ("simulated-house", MeterFacts())
 
 
 @pytest.mark.parametrize(
@@ -204,6 +225,10 @@ def test_a_spec_that_leaks_is_refused_when_params_are_read(load: Load, what: str
         (b"\xff\xfe s", "is not YAML"),
         (b"seed: !!python/object/apply:os.system ['touch ran']\n", "is not YAML"),
         (b"\t: 1", "is not YAML"),
+        (b"seed: 1\nthreads: 0\nseed: 2\n", 'params.yaml: line 3: key "seed" stands there a second time'),
+        (b"meters: {barn: {},\n  barn: {}}\n", 'params.yaml: line 2: key "barn" stands there a second time'),
+        (b'"seed": 1, seed: 2', "is not YAML"),
+        (b'{"seed": 1, seed: 2}', 'params.yaml: line 1: key "seed" stands there a second time'),
     ],
 )
 def test_a_file_that_holds_no_params_is_refused(tmp_path: Path, content: bytes, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -249,3 +274,28 @@ def test_facts_belong_to_the_meter_of_the_file(load: Load) -> None:
     params = load({})
     assert params.meter_facts(Path("data/raw/simulated-house.txt")) == ("simulated-house", MeterFacts(simulated=True, holidays="FR"))
     assert params.meter_facts(Path("elsewhere.csv")) == ("elsewhere", MeterFacts())
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("WATTCAST_BOGUS", "unknown variable WATTCAST_BOGUS; known: WATTCAST_HOST, WATTCAST_PORT, "),
+        ("WATTCAST_PROT", 'unknown variable WATTCAST_PROT; did you mean "WATTCAST_PORT"?'),
+        ("WATTCAST_", "unknown variable WATTCAST_; known: "),
+    ],
+)
+def test_an_unknown_variable_is_refused_with_the_nearest_known_name(monkeypatch: pytest.MonkeyPatch, name: str, words: str) -> None:
+    """A setting that was misspelt is not ignored."""
+    monkeypatch.setenv(name, "1")
+    with pytest.raises(BadParams) as refusal:
+        load_settings()
+    assert words in refusal.value.message
+    assert "unset it" in refusal.value.hint
+
+
+def test_what_tests_and_other_programs_set_is_no_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder of the real meter files is not refused, and nothing is that is not called WATTCAST_."""
+    before = load_settings()
+    monkeypatch.setenv("WATTCAST_SHARED_DATA", "/data")
+    monkeypatch.setenv("MY_WATTCAST_BOGUS", "1")
+    assert load_settings() == before

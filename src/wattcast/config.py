@@ -5,13 +5,14 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from wattcast.errors import BadParams, LeakingSpec
@@ -22,6 +23,10 @@ from wattcast.forecasting.tasks import Task
 
 Preset = Literal["fast", "best"]
 _BEST_BELOW_ROWS = 1_000_000
+# Says where tests and benchmarks find the real meter files.
+_NO_SETTING = "WATTCAST_SHARED_DATA"
+# A key with nothing below it is None in YAML.
+_MAYBE_EMPTY = BeforeValidator(lambda stated: {} if stated is None else stated)
 
 
 class Settings(BaseSettings):
@@ -66,7 +71,9 @@ class Params(_Frozen):
     """Science: everything a result depends on beside the readings. Read from params.yaml."""
 
     meter: MeterChoice
-    meters: dict[str, MeterFacts] = Field(default_factory=dict, description="Facts by meter id, for files that need them.")
+    meters: Annotated[dict[str, Annotated[MeterFacts, _MAYBE_EMPTY]], _MAYBE_EMPTY] = Field(
+        default_factory=dict, description="Facts by meter id, for files that need them."
+    )
     preset: Literal["auto", "fast", "best"] = Field("auto", description="Training effort; auto: best below a million rows.")
     seed: int = Field(1, ge=0, le=2**31 - 1, description="Seed of every draw.")
     threads: int = Field(0, ge=0, description="Training threads, 0 for all cores; other counts give other bytes.")
@@ -82,6 +89,14 @@ class Params(_Frozen):
         if list(levels) != sorted(set(levels)) or not all(0 < level < 1 for level in levels) or 0.5 not in levels:
             raise ValueError("give rising levels between 0 and 1, 0.5 among them, such as [0.1, 0.5, 0.9]")
         return levels
+
+    @field_validator("meters")
+    @classmethod
+    def _possible_ids(cls, meters: dict[str, MeterFacts]) -> dict[str, MeterFacts]:
+        for name in meters:
+            if name != meter_id_of(Path(name)):
+                raise ValueError(f'"{name}" is no meter id: write "{meter_id_of(Path(name))}", the id of a file of that name')
+        return meters
 
     @field_validator("families")
     @classmethod
@@ -110,8 +125,12 @@ class Params(_Frozen):
                     raise ValueError(f'"{baseline}" is no baseline{nearest(baseline, baseline_names())}')
             if not task.baselines or len({plan.name for plan in task.models}) != max(len(task.models), 1):
                 raise ValueError(f"{name} needs a baseline, and models with names of their own")
-            if min(task.resolution_s, task.horizon) < 1 or task.embargo_steps < 0 or not 0 < task.validation_share < 1:
-                raise ValueError(f"{name} needs resolution_s and horizon from 1, embargo_steps from 0, validation_share between 0 and 1")
+            blocks = max((effort.validation_blocks for effort in task.efforts.values()), default=1)
+            if blocks * task.validation_share >= 1:
+                raise ValueError(f"{name}: validation_blocks times validation_share must stay below 1: lower one of them")
+            for word in (name, *(plan.name for plan in task.models)):
+                if not re.fullmatch("[a-z0-9_]+", word):
+                    raise ValueError(f'{name}: "{word}" is no name of a task or model: use lower-case letters, digits and underscores')
             for plan in task.models:
                 # Made here only to be refused here: a spec that leaks names params.yaml, not the training that would meet it.
                 spec = FeatureSpec(task.resolution_s, task.horizon, "UTC", plan.recent, plan.seasonal, plan.calendar)
@@ -156,28 +175,39 @@ def _each_settings(families: dict[str, Any]) -> Iterator[tuple[str, str, str, di
 
 
 def meter_id_of(path: Path) -> str:
-    """The id of the meter in a file: the file's name without its endings, in small letters, digits and dashes."""
-    stem = re.sub(r"(\.(txt|csv|tsv|zip|gz))+$", "", path.name, flags=re.IGNORECASE)
-    return re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-")[:80] or "meter"
+    """The id of the meter in a file: the file's name without its endings, in small letters and digits, dashes for all else."""
+    stem = re.sub(r"(\.(txt|csv|tsv|dat|zip|gz))+$", "", path.name, flags=re.IGNORECASE)
+    return re.sub(r"[^a-z0-9]+", "-", stem.lower())[:80].strip("-") or f"meter-{zlib.crc32(stem.encode()):08x}"
 
 
-def nearest(name: str, known: tuple[str, ...] | list[str]) -> str:
+def nearest(name: str, known: tuple[str, ...] | list[str], likeness: float = 0.5) -> str:
     """A hint at the nearest known name, or at all of them where none is near."""
-    near = difflib.get_close_matches(name, known, 1, 0.5)
+    near = difflib.get_close_matches(name, known, 1, likeness)
     return f'; did you mean "{near[0]}"?' if near else f"; known: {', '.join(known)}"
+
+
+class _KeysOnce(yaml.SafeLoader):
+    """YAML in which no key stands twice in one place. Raises BadParams."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        seen = set()
+        for key, _ in node.value:
+            if str(key.value) in seen:
+                raise BadParams(f'line {key.start_mark.line + 1}: key "{key.value}" stands there a second time', "keep one of the two")
+            seen.add(str(key.value))
+        return node
 
 
 def load_params(path: Path = Path("params.yaml")) -> Params:
     """The params in this file. Raises BadParams naming the key, what is wrong with it and the nearest known name."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return Params.model_validate(_KeysOnce(path.read_text(encoding="utf-8")).get_single_data())
     except OSError as cause:
         raise BadParams(f"{path} cannot be read: {cause.strerror}", "run wattcast in the project's folder") from cause
     except (yaml.YAMLError, UnicodeDecodeError) as cause:
         raise BadParams(f"{path} is not YAML: {' '.join(str(cause).split())}", "mend the line it names") from cause
-    try:
-        return Params.model_validate(content)
-    except LeakingSpec as cause:
+    except (BadParams, LeakingSpec) as cause:
         raise BadParams(f"{path}: {cause.message}", cause.hint) from cause
     except ValidationError as cause:
         raise BadParams(f"{path}: {_first_fault(cause)}", "mend params.yaml; docs/data.md explains its keys") from cause
@@ -185,6 +215,11 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
 
 def load_settings() -> Settings:
     """The settings of the environment. Raises BadParams naming the variable."""
+    known = [f"WATTCAST_{name}".upper() for name in Settings.model_fields]
+    # Likeness is asked for beyond the first letters, which all of them share.
+    for name in sorted(os.environ):
+        if name.upper().startswith("WATTCAST_") and name.upper() not in (*known, _NO_SETTING):
+            raise BadParams(f"unknown variable {name}{nearest(name.upper(), known, 0.85)}", "correct the environment variable, or unset it")
     try:
         return Settings()
     except ValidationError as cause:
@@ -197,7 +232,8 @@ def _first_fault(cause: ValidationError) -> str:
     fault = cause.errors()[0]
     where = ".".join(str(part) for part in fault["loc"])
     if fault["type"] not in ("extra_forbidden", "unexpected_keyword_argument"):
-        return f"{where}: {fault['msg']}" if where else fault["msg"]
+        said = fault["msg"].removeprefix("Value error, ")
+        return f"{where}: {said}" if where else said
     siblings = _known_keys(fault["loc"][:-1])
     return f"unknown key {where}{nearest(str(fault['loc'][-1]), siblings)}"
 

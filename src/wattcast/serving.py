@@ -78,7 +78,7 @@ class ForecastService:
         self.manifest = self._store.manifest()
         self.refused = {}
         for slot in self.manifest.slots.values():
-            for bundle in dict.fromkeys([*slot.bundles(), slot.standby]):
+            for bundle in dict.fromkeys([*slot.bundles(), *slot.families.values(), slot.standby]):
                 if bundle:
                     self._load(bundle, heads=bundle in slot.bundles())
 
@@ -93,8 +93,8 @@ class ForecastService:
             self.refused[bundle_id] = cause.message
 
     def ready(self) -> bool:
-        """Whether at least one model can answer."""
-        return bool(self._loaded)
+        """Whether there is a meter to answer for: where no model is loaded, a baseline or the typical day of its record answers."""
+        return bool(self.records)
 
     def meter(self, meter_id: str = "") -> Meter:
         """The meter called so, or the one registered last. Raises BadRequest for a meter never registered."""
@@ -136,11 +136,12 @@ class ForecastService:
         return replace(table, meter=self.meter(slot.meter))
 
     def _candidates(self, slot: Slot, family: str, why: list[str]) -> Iterator[tuple[Tier, str]]:
-        if family and family in slot.families:
-            yield ("champion" if slot.families[family] == slot.champion else "family"), slot.families[family]
+        answering = slot.answering
+        if family in answering:
+            yield ("champion" if answering[family] == slot.champion else "family"), answering[family]
         elif family and not slot.skipped:
             why.append(slot.vetoed.get(family, f"there is no {family} model for this meter"))
-        if slot.champion and slot.champion != slot.families.get(family):
+        if slot.champion and slot.champion != answering.get(family):
             yield "champion", slot.champion
         if slot.previous:
             yield "previous", slot.previous
@@ -191,7 +192,7 @@ class ForecastService:
     def record_of(self, slot: Slot) -> Record | None:
         """The record that describes this slot: the champion's, else of any bundle of the meter that has one."""
         of_meter = [other for other in self.manifest.slots.values() if other.meter == slot.meter and other is not slot]
-        ids = [bundle for each in (slot, *of_meter) for bundle in (*each.bundles(), each.standby)]
+        ids = [bundle for each in (slot, *of_meter) for bundle in (*each.bundles(), *each.families.values(), each.standby)]
         return next((self.records[bundle] for bundle in ids if bundle in self.records), None)
 
     def trained_on(self, bundle_id: str) -> tuple[int, int] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -94,7 +95,7 @@ def test_a_pipeline_that_dvc_cannot_read_is_one_line(project: Path) -> None:
 
 
 def test_a_second_run_at_a_time_is_told_of_the_first(project: Path) -> None:
-    """DVC's lock is held by another process."""
+    """DVC's own lock is held by another process."""
     code = "import sys\nfrom dvc.repo import Repo\nwith Repo().lock:\n    print('held', flush=True)\n    sys.stdin.read()"
     with subprocess.Popen(
         [sys.executable, "-c", code], cwd=project, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -105,3 +106,17 @@ def test_a_second_run_at_a_time_is_told_of_the_first(project: Path) -> None:
         other.communicate("")
     assert told.returncode == 1
     assert told.stderr.startswith("error: another run is at work in this folder\nhint: ")
+
+
+def test_a_second_run_changes_nothing_of_the_first(project: Path, tmp_path: Path) -> None:
+    """While one works, another file is neither brought in nor named in params.yaml."""
+    write_csv(tmp_path / "other.csv", tiny.hour_table(20))
+    before = (project / "params.yaml").read_bytes()
+    (project / ".dvc/tmp").mkdir(exist_ok=True)
+    with (project / ".dvc/tmp/wattcast.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        told = wattcast(project, "pipeline", "--data", str(tmp_path / "other.csv"))
+    assert told.returncode == 1
+    assert told.stderr.startswith("error: another run is at work in this folder\nhint: ")
+    assert (project / "params.yaml").read_bytes() == before
+    assert not (project / "data/raw/other.csv").exists()

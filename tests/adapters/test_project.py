@@ -9,6 +9,7 @@ import pytest
 from small_project import make_project
 
 from wattcast.adapters import project
+from wattcast.config import meter_id_of
 from wattcast.errors import BadParams, Unavailable
 
 
@@ -100,3 +101,21 @@ def test_a_copy_that_fails_leaves_nothing(folder: Path, monkeypatch: pytest.Monk
         project.bring_in(folder / "house.csv", lambda _: None)
     assert "free some space" in refusal.value.hint
     assert list((folder / "data/raw").iterdir()) == []
+
+
+@pytest.mark.parametrize(("there", "new"), [("my_house.csv", "My House.txt"), ("house.csv.dvc", "house.csv.gz"), ("a.zip", "a.txt")])
+def test_a_file_whose_meter_is_there_under_another_name_is_refused(there: str, new: str, folder: Path) -> None:
+    """Two names that give one id would have the second house replace the first one's models."""
+    (folder / "data/raw").mkdir(parents=True)
+    (folder / "data/raw" / there).touch()
+    with pytest.raises(Unavailable, match=r"is meter .* already") as refusal:
+        project.refuse_twin(folder / new)
+    assert "another name" in refusal.value.hint
+    project.refuse_twin(folder / there.removesuffix(".dvc"))
+
+
+def test_names_without_a_latin_letter_give_different_meters() -> None:
+    """They share no letter that an id may have, and still are two houses."""
+    one, other = (meter_id_of(Path(name)) for name in ("\u5bb6.csv", "\u0434\u043e\u043c.csv"))
+    assert one != other
+    assert one.startswith("meter-")

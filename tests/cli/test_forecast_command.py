@@ -110,7 +110,7 @@ def read_json(path: Path) -> list[dict[str, object]]:
         (["--task", "next_minute"], 1, "next_minute needs readings of 60 s or finer, these are 3600 s apart"),
         (["--family", "xgboost"], 1, 'did you mean "xgb"?'),
         (["--meter", "nobody"], 1, "known meters: hours, minutes"),
-        (["--origin", "1999-01-01"], 1, "the origin lies before the first reading"),
+        (["--origin", "1999-01-01"], 1, "--origin 1999-01-01 lies before the first reading"),
         (["--origin", "yesterday"], 2, "is not a moment"),
         (["--out", "tomorrow.xlsx"], 2, "must end in .csv, .parquet, .json"),
     ],

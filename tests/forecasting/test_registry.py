@@ -84,7 +84,7 @@ def test_the_test_vetoes_with_its_reason() -> None:
     """A family that lost to a baseline on the test is not offered, and the slot says to which one and by how much."""
     records = [a_record("xgb", BETTER, LOST), a_record("rf", GOOD, GOOD), a_record("lgbm", GOOD, GOOD, task="next_minute")]
     made = slot_of("day_ahead", TASK, "house", tiny.LEVELS, records, "")
-    assert (made.champion_family, list(made.families)) == ("rf", ["rf"])
+    assert (made.champion_family, list(made.families)) == ("rf", ["xgb", "rf"])
     assert list(made.vetoed) == ["xgb"]
     assert "mean_7_days has MAE 1.0000 kW, the family 1.2000" in made.vetoed["xgb"]
     assert (made.step_s, made.horizon, made.baselines, made.skipped) == (3600, 24, TASK.baselines, "")
@@ -93,10 +93,11 @@ def test_the_test_vetoes_with_its_reason() -> None:
 
 
 def test_where_every_family_lost_a_baseline_answers() -> None:
-    """No champion, no family; one bundle stands by for what the lower tiers need of its record."""
+    """No champion, and no family may answer; one bundle stands by for what the lower tiers need of its record."""
     records = [a_record("xgb", BETTER, LOST), a_record("rf", BETTER, LOST)]
     made = slot_of("day_ahead", TASK, "house", tiny.LEVELS, records, "")
-    assert (made.champion, made.champion_family, dict(made.families), made.bundles()) == ("", "", {}, [])
+    assert (made.champion, made.champion_family, made.answering, made.bundles()) == ("", "", {}, [])
+    assert set(made.families) == {"xgb", "rf"}
     assert set(made.vetoed) == {"xgb", "rf"}
     assert made.standby == records[0].bundle
     assert "a baseline answers" in made.in_words()[0]
@@ -106,7 +107,7 @@ def test_a_skipped_task_says_why() -> None:
     """A task that the file's resolution cannot serve has a slot with the reason and nothing else."""
     made = slot_of("next_minute", tiny.TASKS["next_minute"], "house", tiny.LEVELS, [], "the readings are 3600 s apart")
     assert (made.skipped, made.champion, made.standby) == ("the readings are 3600 s apart", "", "")
-    assert made.in_words() == ["next_minute: the readings are 3600 s apart"]
+    assert made.in_words() == ["next_minute: skipped, the readings are 3600 s apart"]
 
 
 def published(*champions: str) -> Slot:
@@ -242,3 +243,12 @@ def test_torn_manifests_are_refused() -> None:
     for data in torn(manifest_to_json(ServingManifest().with_slots(HOUSE, [slot("a")]))):
         with pytest.raises(RegistryConflict):
             manifest_from_json(data)
+
+
+@pytest.mark.parametrize("change", [{"baselines": ("foo",)}, {"horizon": 0}, {"step_s": 0}, {"levels": (0.1, 0.9)}])
+def test_a_manifest_that_cannot_be_served_is_refused(change: dict[str, Any]) -> None:
+    """Somebody edited serving.json: one refusal when it is read, not a failure in every answer."""
+    facts = json.loads(manifest_to_json(ServingManifest().with_slots(HOUSE, [slot("a")])))
+    next(iter(facts["slots"].values())).update(change)
+    with pytest.raises(RegistryConflict, match="cannot be read"):
+        manifest_from_json(json.dumps(facts).encode())

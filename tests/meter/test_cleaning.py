@@ -134,15 +134,15 @@ def test_nothing_resampled_is_nothing():
 
 @given(st.lists(st.floats(0, 100, width=32) | st.just(NAN), min_size=1, max_size=90), st.integers(0, 200), st.sampled_from([1, 2, 5, 15]))
 def test_resampling_agrees_with_a_row_by_row_mean(values, first, factor):
-    """Every row is the mean of its measured readings, wherever the table begins."""
+    """Every row that has ended is the mean of its measured readings, wherever the table begins."""
     fine = table(values, start_s=first * 60)
     coarse = resample(fine, 60 * factor, min_share=0)
     for instant, mean in zip(coarse.instants(), coarse.power_kw, strict=True):
         within = fine.power_kw[(fine.instants() >= instant) & (fine.instants() < instant + coarse.step_s)]
         known = within[np.isfinite(within)].astype(np.float64)
         np.testing.assert_allclose(mean, known.mean() if known.size else NAN, rtol=1e-5, atol=1e-6)
-    assert coarse.instants()[0] <= fine.start_s
-    assert fine.end_s <= coarse.end_s < fine.end_s + coarse.step_s
+    assert coarse.start_s <= fine.start_s < coarse.start_s + coarse.step_s
+    assert coarse.end_s <= fine.end_s < coarse.end_s + coarse.step_s
 
 
 def test_a_coarser_table_can_be_asked_for_at_once(load, rows):
@@ -162,3 +162,18 @@ def test_hours_of_the_real_file_agree_with_the_hourly_file(shared_data: Path):
     assert known.sum() > 4_600
     np.testing.assert_allclose(hours.power_kw[known], published.power_kw[: len(hours)][known], rtol=2e-5)
     assert np.isnan(hours.power_kw[np.isnan(published.power_kw[: len(hours)])]).all()
+
+
+def test_readings_after_an_origin_change_none_before_it():
+    """What is believed of the past is the same whatever came later: huge, tiny or zero."""
+    chance = np.random.default_rng(4)
+    power = (1 + chance.random(400)).astype(np.float32)
+    power[[30, 150]] = 100.0, 0.0
+    before = disbelieved(power, "consumption")
+    for later in (1e9, 0.001, 0.0):
+        changed = power.copy()
+        changed[200:] = later
+        for kind, mask in disbelieved(changed, "consumption").items():
+            np.testing.assert_array_equal(mask[:200], before[kind][:200])
+    assert before["impossible"][30]
+    assert before["zero_filled"][150]

@@ -30,7 +30,7 @@ def refused(load, content, **options):
     return refusal.value
 
 
-@pytest.mark.parametrize("value", ["oops", "inf", "-Infinity", "1e400", "1e39", "1_000", "0x10", "1.2.3", "12 kW"])
+@pytest.mark.parametrize("value", ["oops", "inf", "-Infinity", "1e400", "1e39", "1_000", "0x10", "1.2.3", "12 kW", "\u0661\u0662"])
 def test_a_bad_number_on_line_5000_is_named(load, rows, value):
     """File, line, value, column and cure stand in one line, however many blocks polars has read by then."""
     values = [f"{1 + place % 7}" for place in range(6_000)]
@@ -122,10 +122,105 @@ def test_options_that_do_not_fit_the_values_are_refused(load, options):
     assert "time" in refused(load, OK, **options).message
 
 
-def test_a_counter_is_not_energy_per_interval(load, rows):
-    """A column that only rises is refused with the cure."""
-    refusal = refused(load, "time,meter_kwh\n" + rows([1000 + 0.4 * place for place in range(40)]))
+COUNTER = [1000 + 0.4 * (place - place % 3) for place in range(400)]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        COUNTER,
+        COUNTER[:12],
+        COUNTER[:390] + [0.4 * place for place in range(10)],
+        [0 if place % 50 == 30 else value for place, value in enumerate(COUNTER)],
+        [place % 24 for place in range(400)],
+    ],
+    ids=["rises", "short", "reset", "zeros", "reset each day"],
+)
+def test_a_counter_is_not_energy_per_interval(load, rows, values):
+    """A column that rises is refused with the cure, whether it is short, was reset, or lost readings."""
+    refusal = refused(load, "time,meter_kwh\n" + rows(values))
     assert "a counter" in refusal.message
+    assert "the difference from row to row" in refusal.hint
+
+
+@pytest.mark.parametrize(
+    "values",
+    [[0.5] * 40, [0.1, *[0.1] * 30, 0.2] * 9, [0.0] * 60 + [1, 0] + [0.0] * 60, [1, 2, 1.5] * 20],
+    ids=["flat", "pulses", "rare", "usual"],
+)
+def test_energy_that_seldom_changes_is_no_counter(load, rows, values):
+    """Coarse and constant meters hardly ever fall, and hardly ever rise."""
+    assert load("time,meter_kwh\n" + rows(values)).rows == len(values)
+
+
+@pytest.mark.parametrize(
+    ("hours", "said"), [(1800, "per 900 s from 2024-06-01T00:00:00 to"), (30, "per 3600 s from 2024-01-01T00:00:00 to 2024-01-02T05:00:00")]
+)
+def test_energy_over_mixed_intervals_is_refused(load, rows, hours, said):
+    """One length of interval turns energy into power: a stretch of another is named, whichever comes first and however long it is."""
+    text = rows([4, 5, 3] * (hours // 3), start="2024-01-01 00:00") + rows([1, 1.5, 0.5] * 400, start="2024-06-01 00:00", step_s=900)
+    assert f"energy is given {said}" in refused(load, "time,load_kwh\n" + text).message
+    assert load("time,load_kw\n" + text).step_s in (900, 3600)
+
+
+def test_gaps_do_not_make_intervals_mixed(load, rows):
+    """Lost rows of energy leave gaps between rows of one interval."""
+    lines = rows([4, 5, 3] * 400).splitlines(keepends=True)
+    kept = "".join(line for place, line in enumerate(lines) if place * place % 7 > 1)
+    assert load("time,load_kwh\n" + kept).step_s == 3600
+
+
+@pytest.mark.parametrize(
+    ("header", "values", "mark"),
+    [
+        ("time,power_w", ["950", '"1,234"', "870"], ","),
+        ("Zeit;Leistung (W)", ["950", "1.234", "870"], "."),
+        ("Zeit;Leistung (W)", ["0", "1.234", "2.870"], "."),
+        ("Zeit;Leistung (W);Temperatur", ["950;3,5", "1.234;4,5", "870;5"], "."),
+    ],
+)
+def test_a_mark_that_may_stand_between_thousands_is_refused(load, rows, header, values, mark):
+    """950 beside 1,234 is a thousand or one: said, never guessed; the option settles it."""
+    text = f"{header}\n" + rows(values, delimiter=header[4])
+    refusal = refused(load, text)
+    assert "can be 1234 or 1.234" in refusal.message
+    assert f'meters.<id>.decimal: "{mark}"' in refusal.hint
+    if "Temp" not in header:
+        assert load(text, decimal=mark).frame["power_kw"][1] == pytest.approx(0.001234)
+
+
+@pytest.mark.parametrize(
+    ("header", "unit"),
+    [
+        ("Power (MW)", "MW"),
+        ("load_mwh", "mwh"),
+        ("Load mW", "mW"),
+        ("loadGW", "GW"),
+        ("Load [VA]", "VA"),
+        ("energy MJ", "MJ"),
+        ("Load W/m2", "W/m2"),
+        ("usage EUR/kWh", "EUR/kWh"),
+        ("load %", "%"),
+        ("power kW kWh", "kW and kWh"),
+    ],
+)
+def test_a_unit_that_is_not_read_is_refused(load, rows, header, unit):
+    """A unit in the header is never overruled by the size of the values, only by the option."""
+    text = f"time,{header}\n" + rows([1.5, 2.5, 2])
+    refusal = refused(load, text)
+    assert f'"{header}" tells the unit {unit}, not one of kW, W, kWh, Wh' in refusal.message
+    assert "meters.<id>.unit" in refusal.hint
+    assert load(text, unit="kW").unit == "kW"
+
+
+@pytest.mark.parametrize(
+    "header", ["load,house_kw", "power,energy", "heating_kw,house_kw", "solar_kw,temp", "humidity,production_kw", "load (MW),x_kw"]
+)
+def test_the_load_is_not_guessed_among_several_columns(load, rows, header):
+    """Neither a unit alone nor a lonely plain name decides against another column that could be the load."""
+    refusal = refused(load, f"time,{header}\n" + rows(["1.5,2.5", "2,1", "3,2"]))
+    assert f"several columns could be the load ({header.replace(',', ', ')})" in refusal.message
+    assert "meters.<id>.power_column" in refusal.hint
 
 
 def test_missing_files_and_folders_are_said(tmp_path):

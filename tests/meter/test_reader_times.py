@@ -67,6 +67,29 @@ def test_an_ambiguous_date_is_settled_by_the_option(load):
     assert load(text, time_format="%d/%m/%Y %H:%M").frame["start"][0] == 1706745600
 
 
+@pytest.mark.parametrize(
+    ("time_format", "stamp", "shift_s"),
+    [
+        ("%F %T", "2024-01-31 {:%H:%M:%S}", 0),
+        ("%F %R", "2024-01-31 {:%H:%M}", 0),
+        ("%Y-%m-%d %-I:%M %p", "2024-01-31 {:%I:%M %p}", 0),
+        ("%+", "2024-01-31T{:%H:%M:%S}+01:00", -3600),
+        ("%Y-%m-%dT%H:%M:%S%:z", "2024-01-31T{:%H:%M:%S}+01:00", -3600),
+        ("%Y-%m-%d %H:%M %z", "2024-01-31 {:%H:%M} +0100", -3600),
+        ("%s", "{:%s}", 0),
+        ("%d/%m/%y", "{:%d/%m/24}", 0),
+    ],
+)
+def test_every_way_to_write_clock_and_offset_in_a_pattern_counts(load, time_format, stamp, shift_s):
+    """Short forms keep their time of day; an offset in the times is applied once, and the zone is then left alone."""
+    moments = [datetime.fromtimestamp(NOON + 900 * place, UTC) for place in range(3)]
+    days = [datetime(2024, 1, day, tzinfo=UTC) for day in (29, 30, 31)]
+    moments = moments if "%H" in stamp or "%I" in stamp or "%s" in stamp else days
+    text = "time,load_kw\n" + "".join(f"{stamp.replace('{:%s}', str(int(moment.timestamp()))).format(moment)},1\n" for moment in moments)
+    zone = "Europe/Paris" if shift_s or time_format == "%s" else "UTC"
+    assert load(text, time_format=time_format, zone=zone).frame["start"].to_list() == [int(m.timestamp()) + shift_s for m in moments]
+
+
 def test_a_late_day_above_twelve_settles_the_order(load, rows):
     """The whole first block is looked at, not only its first lines."""
     text = "time,load_kw\n" + rows([1] * 24 * 60 * 14, start="2024-03-01", step_s=60, pattern="%m/%d/%Y %H:%M")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
+
 import numpy as np
 import pytest
 
@@ -76,3 +79,13 @@ def test_a_meter_needs_a_zone_that_exists():
     """A zone that is not known is refused when the meter is made."""
     with pytest.raises(BadParams, match="Mars/Base"):
         Meter("house", zone="Mars/Base")
+
+
+def test_a_table_that_unpacks_without_end_is_refused() -> None:
+    """A small file that holds more than a gigabyte is not unpacked."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive, archive.open("columns.npy", "w") as member:
+        for _ in range(1_025):
+            member.write(bytes(1 << 20))
+    with pytest.raises(BadMeterFile, match="more than 1 GB"):
+        MeterTable.from_bytes(buffer.getvalue())

@@ -164,6 +164,7 @@ def test_where_every_family_was_vetoed_a_baseline_answers(store: Path) -> None:
     """No champion and no champion before: the baseline, with the spread of the bundle that stands by."""
     publish(store, Meter("shed"), {"day_ahead": [tiny.bundle("day_ahead", "rf")]}, vetoed=("rf",))
     service = serving(store)
+    assert service.ready()
     forecast = service.forecast(ask(meter="shed", readings=HOURS))
     assert (forecast.tier, forecast.reason) == ("baseline", "")
     assert forecast.steps[0].quantiles[0.1] < forecast.steps[0].mean

@@ -42,6 +42,7 @@ def test_the_page_says_everything_about_the_forecast(client: FlaskClient) -> Non
         "Baseline: the mean of the same time on the last 7 days",
         "% (aim 80 %)",
         "LightGBM Regressor does not answer: it lost to a baseline on the test",
+        'LightGBM Regressor <span class="badge vetoed">vetoed</span>',
         '<span class="verdict usable">usable</span>',
         "The longest gap lasts &lt;3&gt; days.",
         "SIMULATED",

@@ -192,6 +192,15 @@ def test_an_empty_store_is_served_and_said(tmp_path: Path, start: Start) -> None
     assert "but no meter is registered yet: make run" in start(tmp_path / "nothing").ready().said()
 
 
+def test_a_meter_that_nobody_registered_ends_the_start(trained: Path, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its name misspelt: one line with the known meters, not a page that is never found."""
+    monkeypatch.setenv("WATTCAST_METER", "hose")
+    server = start(trained)
+    assert server.process.wait(SECONDS) == 1
+    assert 'meter "hose" is not known' in server.said()
+    assert "known meters: " in server.said()
+
+
 def test_a_refused_model_is_said_at_the_start(store: Path, start: Start) -> None:
     """A model file that is not loaded is named on the console."""
     path = next((store / "bundles").iterdir())

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import filecmp
 import hashlib
 import json
 import os
 import re
 import shutil
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from rich.progress import open as opened
 
 from wattcast.adapters.dvc import track
 from wattcast.adapters.files import write_atomically
+from wattcast.config import meter_id_of
 from wattcast.errors import BadParams, Unavailable
 
 Say = Callable[[str], None]
@@ -33,6 +35,29 @@ def has(source: Path) -> bool:
     """Whether data/raw holds this very content under this name, tracked by DVC."""
     target = RAW / source.name
     return _same(source, target) and _tracked(target)
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Nobody else changes this folder meanwhile. Raises Unavailable where another run is at work; the lock dies with its process."""
+    path = Path(".dvc/tmp/wattcast.lock")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as cause:
+            raise Unavailable("another run is at work in this folder", "let it finish, or stop it, and run this again") from cause
+        yield
+
+
+def refuse_twin(source: Path) -> None:
+    """Raise Unavailable where data/raw holds another file whose name gives the same meter id: its models would be replaced."""
+    meter = meter_id_of(source)
+    names = {path.name.removesuffix(".dvc") for path in RAW.glob("*") if not path.name.startswith(".")}
+    for name in sorted(names - {source.name}):
+        if meter_id_of(Path(name)) == meter:
+            hint = f"give the new file another name; or, where it is the same house, delete {RAW / name} and {RAW / name}.dvc"
+            raise Unavailable(f"{RAW / name} is meter {meter} already, and {source.name} would be too", hint)
 
 
 def bring_in(source: Path, say: Say) -> Path:

@@ -60,10 +60,9 @@ def forecast(  # noqa: PLR0913 (each is an option of the command)
     services = connect(settings_of(store=store))
     service = ForecastService(services.store, services.readings)
     service.load()
-    readings = _readings(file, service, params, meter)
-    origin_s = _epoch(origin, readings.meter.zone) if origin else None
+    readings, origin_s = _readings(file, service, params, meter, origin)
     if service.manifest.slot(task, readings.meter.id) is None:
-        _introduce(service, task, readings if origin_s is None else readings.until(origin_s), params)
+        _introduce(service, task, readings, params)
     step_s = service.slot(task, readings.meter.id).step_s
     if family and family not in family_keys():
         raise BadParams(f'"{family}" is no family{nearest(family, family_keys())}', "leave --family out for the champion")
@@ -78,15 +77,22 @@ def forecast(  # noqa: PLR0913 (each is an option of the command)
         _show(answer)
 
 
-def _readings(file: Path, service: ForecastService, params: Params, meter: str) -> MeterTable:
-    """The readings in the file at their own resolution; of the registered meter where there is one of this name."""
+def _readings(file: Path, service: ForecastService, params: Params, meter: str, origin: str) -> tuple[MeterTable, int | None]:
+    """What the file says was known at the origin, at its own resolution, and the origin; of the registered meter where there is one."""
     from wattcast.meter.cleaning import to_table
     from wattcast.meter.readers import read
     from wattcast.stages.preprocess import read_options
 
     options = read_options(params, Path(service.meter(meter).id) if meter else file)
     registered = service.manifest.meters.get(options.meter.id, options.meter)
-    return to_table(read(file, replace(options, meter=registered)))
+    readings = read(file, replace(options, meter=registered))
+    if not origin:
+        return to_table(readings), None
+    origin_s = _epoch(origin, registered.zone)
+    known = readings.frame.filter(readings.frame["start"] <= origin_s - readings.step_s)
+    if known.is_empty():
+        raise BadRequest(f"--origin {origin} lies before the first reading of {file}", "give an origin within or after the readings")
+    return to_table(replace(readings, frame=known)), origin_s
 
 
 def _at(step_s: int, readings: MeterTable, task: str, params: Params) -> MeterTable:

@@ -15,6 +15,7 @@ from wattcast.forecasting.forecast import iso
 from wattcast.forecasting.metrics import Score
 from wattcast.forecasting.registry import Record, ServingManifest, Slot
 from wattcast.forecasting.spec import FeatureSpec
+from wattcast.meter.quality import step_in_words
 
 Values = dict[str, Any]
 
@@ -33,7 +34,13 @@ def _task(slot: Slot, records: Mapping[str, Record]) -> Values:
     families, baselines = [], {}
     for family, bundle in slot.families.items():
         record = records.get(bundle)
-        facts: Values = {"family": family, "title": family_of(family).title, "bundle": bundle, "champion": bundle == slot.champion}
+        facts: Values = {
+            "family": family,
+            "title": family_of(family).title,
+            "bundle": bundle,
+            "champion": bundle == slot.champion,
+            "vetoed": family in slot.vetoed,
+        }
         if record is not None:
             score = score_as_values(next(iter(record.tests.values())))
             baselines = score.pop("baselines")
@@ -69,9 +76,9 @@ def _show_task(task: Values) -> None:
     if task["skipped"]:
         say(f"\n  {of}skipped, {task['skipped']}\n")
         return
-    rows = table(f"  {of}{task['horizon']} x {task['resolution_s'] // 60} min", "", "MAE kW", "RMSE kW", "skill MAE / RMSE", "id")
+    rows = table(f"  {of}{task['horizon']} x {step_in_words(task['resolution_s'])}", "", "MAE kW", "RMSE kW", "skill MAE / RMSE", "id")
     for family in sorted(task["families"], key=lambda family: not family["champion"]):
-        role = "champion" if family["champion"] else ""
+        role = "champion" if family["champion"] else "vetoed" if family["vetoed"] else ""
         figures = [f"{family['mae']:.4f}", f"{family['rmse']:.4f}", _skill(family["skill"])] if "mae" in family else ["", "", ""]
         rows.add_row(f"  {family['title']}", role, *figures, family["bundle"][:12])
     for name, errors in task["baselines"].items():

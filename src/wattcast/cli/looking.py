@@ -32,7 +32,7 @@ def check(file: MeterFile, *, json: AsJson = False) -> None:
     if json:
         print_json({"file": str(file), **report.to_json()})
     else:
-        say("\n".join([f"{file}: {report.verdict}", *(f"  {reason}" for reason in report.reasons)]))
+        say("\n".join([f"{file}: {report.verdict}", *(f"  {line}" for line in (*report.reasons, *report.notes))]))
         figures = table("figure", "value")
         for name, value in report.figures.items():
             figures.add_row(name.replace("_", " ").replace(" kw", " kW"), f"{value:,}" if isinstance(value, int | float) else value)

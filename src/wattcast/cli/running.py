@@ -29,9 +29,11 @@ Port = Annotated[int | None, typer.Option(min=0, max=65_535, help="Port to liste
 
 def run(*, data: Data = "", port: Port = None, json: AsJson = False) -> None:
     """Run the pipeline for a meter file, print the scorecard, and serve forecasts."""
+    from wattcast.web.server import refuse_busy
+
     settings = settings_of(port=port)
     if port:
-        _refuse_busy(settings)
+        refuse_busy(settings)
     meter = _pipeline(data, settings, json=json)
     sys.stdout.flush()
     # A new image of the process: workers are forked from one that has loaded no reader of files and no learner.
@@ -94,24 +96,27 @@ def data() -> None:
 def _pipeline(data: str, settings: Settings, *, json: bool) -> str:
     """Run the pipeline and print the scorecard; the id of the meter."""
     from wattcast.adapters.dvc import reproduce, require_project
+    from wattcast.adapters.project import alone
     from wattcast.adapters.wiring import connect
     from wattcast.config import load_params, meter_id_of
 
     speak = say_aside if json else say
     require_project()
-    file = _in_place(data, load_params(), speak)
-    meter = meter_id_of(file)
-    reproduce(meter, connect(settings).store, speak, output=sys.stderr if json else None)
-    _print_scorecard(json=json)
+    with alone():
+        file = _in_place(data, load_params(), speak)
+        meter = meter_id_of(file)
+        reproduce(meter, connect(settings).store, speak, output=sys.stderr if json else None)
+        _print_scorecard(json=json)
     return meter
 
 
 def _in_place(data: str, params: Params, speak: Callable[[str], None]) -> Path:
     """The meter file to run for, in its place, checked where it is new, and named in params.yaml."""
-    from wattcast.adapters.project import RAW, bring_in, choose, has
+    from wattcast.adapters.project import RAW, bring_in, choose, has, refuse_twin
     from wattcast.cli.looking import refuse_unbelievable
 
     source = SAMPLE if data == "sample" else Path(data or params.meter.file)
+    refuse_twin(source)
     if source == SAMPLE:
         speak(f"{SAMPLE}: SIMULATED readings of a made-up house (make run DATA=your-file.csv for your own)")
         if not source.exists():
@@ -146,14 +151,3 @@ def _print_scorecard(*, json: bool) -> None:
     from rich.markdown import Markdown
 
     stdout().print(Markdown(card))
-
-
-def _refuse_busy(settings: Settings) -> None:
-    """Say before the work that its result could not be served."""
-    import socket
-
-    try:
-        socket.create_server((settings.host, settings.port)).close()
-    except OSError as cause:
-        message = f"cannot listen on {settings.host}, port {settings.port}: {cause.strerror or cause}"
-        raise Unavailable(message, "stop what listens there, or choose another port: PORT=5001") from cause

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_json
 
 from wattcast.errors import BadParams, RegistryConflict
-from wattcast.forecasting.baselines import Fallback
+from wattcast.forecasting.baselines import Fallback, baseline_names
 from wattcast.forecasting.bundle import Bundle
 from wattcast.forecasting.metrics import Score
 from wattcast.forecasting.tasks import Task
@@ -42,10 +42,10 @@ class Record:
 
 @dataclass(frozen=True)
 class Slot:
-    """Who answers for one (task, meter): every family's bundle, the champion among them, and the champion before it.
+    """Who answers for one (task, meter): every family's bundle by its name, the champion among them, and the champion before it.
 
-    step_s, horizon, levels, baselines: the shape of the task, for the tiers that need no bundle. vetoed: family -> why it is not among
-    them. skipped: why the task was not trained for this meter, empty where it was. Without a champion a baseline answers.
+    step_s, horizon, levels, baselines: the shape of the task, for the tiers that need no bundle. vetoed: family -> why it does
+    not answer. skipped: why the task was not trained for this meter, empty where it was. Without a champion a baseline answers.
     """
 
     task: str
@@ -61,23 +61,35 @@ class Slot:
     skipped: str = ""
     standby: str = ""
 
+    def __post_init__(self) -> None:
+        unknown = set(self.baselines) - set(baseline_names())
+        if unknown or min(self.step_s, self.horizon) < 1 or 0.5 not in self.levels:
+            raise BadParams(f"slot {self.task}/{self.meter} has no step, horizon, median or known baseline", "register the meter again")
+
     @property
     def champion_family(self) -> str:
         """The family of the champion, or an empty string where there is none."""
         return next((family for family, bundle in self.families.items() if bundle == self.champion), "")
+
+    @property
+    def answering(self) -> dict[str, str]:
+        """The families that may answer, and their bundles."""
+        return {family: bundle for family, bundle in self.families.items() if family not in self.vetoed}
 
     def in_words(self) -> list[str]:
         """Who answers, and who may not and why, a line each."""
         answers = (
             f"{self.champion_family} {self.champion[:12]} is the champion"
             if self.champion
-            else self.skipped or "a baseline answers, no family beat it"
+            else f"skipped, {self.skipped}"
+            if self.skipped
+            else "a baseline answers, no family beat it"
         )
         return [f"{self.task}: {answers}", *(f"{self.task}: {family} is vetoed: {why}" for family, why in self.vetoed.items())]
 
     def bundles(self) -> list[str]:
         """Every bundle that may answer, each once."""
-        return list(dict.fromkeys(bundle for bundle in (self.champion, *self.families.values(), self.previous) if bundle))
+        return list(dict.fromkeys(bundle for bundle in (self.champion, *self.answering.values(), self.previous) if bundle))
 
 
 @dataclass(frozen=True)
@@ -151,7 +163,7 @@ def slot_of(name: str, task: Task, meter: str, levels: tuple[float, ...], record
         horizon=task.horizon,
         levels=levels,
         baselines=task.baselines,
-        families={record.family: record.bundle for record in own if not record.veto},
+        families={record.family: record.bundle for record in own},
         champion=champion.bundle if champion else "",
         vetoed={record.family: "it lost to a baseline on the test: " + "; ".join(record.veto) for record in own if record.veto},
         skipped=skipped,

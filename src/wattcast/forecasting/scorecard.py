@@ -85,6 +85,7 @@ class Scorecard:
             title,
             "",
             "The last part of the file, which no choice has seen. MAE of the median forecast, RMSE of the mean forecast, kW.",
+            "The champion was chosen before it, inside the training span, and need not be the best here.",
         ]
         groups: dict[tuple[str, str], list[ScoreRow]] = {}
         for row in (*self.rows, *self.fallback_rows):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from wattcast.errors import LeakingSpec
 from wattcast.meter.clock import DAY_S, HOUR_S
@@ -36,7 +38,7 @@ class Seasonal:
 
     days: tuple[int, ...] = ()
     hours: tuple[int, ...] = ()
-    means: tuple[tuple[int, ...], ...] = ()
+    means: tuple[Annotated[tuple[int, ...], Field(min_length=1)], ...] = ()
 
 
 @dataclass(frozen=True)

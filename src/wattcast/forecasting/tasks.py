@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from wattcast.forecasting.features import available_columns
 from wattcast.forecasting.spec import CALENDAR, FeatureSpec, Recent, Seasonal
 from wattcast.meter.table import MeterTable
+
+_Count = Annotated[int, Field(ge=1)]
+_CountOrNone = Annotated[int, Field(ge=0)]
+# A year of hours.
+_Horizon = Annotated[int, Field(ge=1, le=8760)]
 
 
 @dataclass(frozen=True)
@@ -23,16 +30,16 @@ class ModelPlan:
     recent: tuple[Recent, ...] = ()
     seasonal: Seasonal = field(default_factory=Seasonal)
     calendar: tuple[str, ...] = CALENDAR
-    rows_share: float = 1.0
+    rows_share: Annotated[float, Field(gt=0, le=1)] = 1.0
 
 
 @dataclass(frozen=True)
 class Effort:
     """How much training may cost: rows of features at most, blocks of the walk-forward validation, and rows that its fits learn from."""
 
-    max_rows: int
-    validation_blocks: int
-    validation_max_rows: int
+    max_rows: _Count
+    validation_blocks: _Count
+    validation_max_rows: _Count
 
 
 @dataclass(frozen=True)
@@ -43,16 +50,16 @@ class Task:
     left out between training targets and whatever is scored. validation_share: of the training span, for each block of the validation.
     """
 
-    resolution_s: int
-    horizon: int
+    resolution_s: _Count
+    horizon: _Horizon
     target: Literal["level", "change"]
     models: tuple[ModelPlan, ...]
     baselines: tuple[str, ...]
-    embargo_steps: int
+    embargo_steps: _CountOrNone
     efforts: Mapping[str, Effort]
-    leads_per_origin: int = 0
-    event_memory: int = 720
-    validation_share: float = 0.1
+    leads_per_origin: _CountOrNone = 0
+    event_memory: _CountOrNone = 720
+    validation_share: Annotated[float, Field(gt=0, lt=1)] = 0.1
 
     def spec(self, plan: ModelPlan, table: MeterTable, holidays: tuple[int, ...]) -> FeatureSpec:
         """The feature spec of one model for the meter of `table`: columns that the meter does not measure are left out."""

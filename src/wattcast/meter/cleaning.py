@@ -66,13 +66,15 @@ def _grid(ordered: Instants, readings: Readings) -> tuple[int, Instants]:
 
 
 def disbelieved(power_kw: Values, flow: Flow) -> dict[str, Mask]:
-    """Which readings cannot be true, by kind; NaN is none of them.
+    """Which readings, given in time order, cannot be true, by kind; NaN is none of them.
 
-    negative: below zero in a meter of consumption. impossible: beyond 30 kW and beyond 15 times the 99th percentile of all readings.
-    zero_filled: exactly zero in a meter of consumption whose readings otherwise stay well above zero (a gap written as 0).
+    negative: below zero in a meter of consumption. impossible: beyond 30 kW and beyond 15 times the usual 99th percentile.
+    zero_filled: exactly zero in a meter of consumption whose readings usually stay well above zero (a gap written as 0).
+    What is usual the first half says, for it is training wherever the rest is split: no reading of a test changes one before it.
     """
     size = np.abs(power_kw)
-    measured = size[np.isfinite(size)]
+    usual = size[: -(-len(size) // 2)]
+    measured = usual[np.isfinite(usual)]
     limit = max(_SMALLEST_LIMIT_KW, _LIMIT_OVER_P99 * float(np.percentile(measured, 99))) if measured.size else np.inf
     consumption = flow == "consumption"
     return {
@@ -84,10 +86,9 @@ def disbelieved(power_kw: Values, flow: Flow) -> dict[str, Mask]:
 
 def _never_idles(measured: Values) -> bool:
     """Whether zero is out of this meter's reach: rare, and far below the lowest other readings, also counted in steps of its resolution."""
-    zeros = int((measured == 0).sum())
-    if not 0 < zeros <= 0.2 * measured.size:
-        return False
     above = np.unique(measured[measured > 0])
+    if above.size == 0 or int((measured == 0).sum()) > 0.2 * measured.size:
+        return False
     floor = float(np.percentile(measured[measured > 0], 1))
     resolution = float(np.diff(above).min()) if above.size > 1 else floor
     return floor >= 0.03 * float(measured.mean()) and floor >= 4 * resolution
@@ -103,23 +104,22 @@ def _blank_disbelieved(columns: dict[str, Values], flow: Flow) -> None:
 def resample(table: MeterTable, step_s: int, min_share: float = 0.5) -> MeterTable:
     """The table at a coarser step: rows begin at multiples of step_s since 1970 and hold the mean of what was measured in them.
 
-    NaN where less than `min_share` of a row's readings was measured, first and last row included. Raises BadParams for a step that is
-    not a multiple of the table's own.
+    NaN where less than `min_share` of a row's readings was measured. A row that the table ends within has not ended: it is left out.
+    Raises BadParams for a step that is not a multiple of the table's own.
     """
     if step_s < table.step_s or step_s % table.step_s:
         raise BadParams(f"readings of {table.step_s} s cannot become readings of {step_s} s", f"choose a multiple of {table.step_s} s")
     per_row = step_s // table.step_s
     first = table.start_s // step_s * step_s
     in_front = (table.start_s - first) // table.step_s
-    rows = -(-(in_front + len(table)) // per_row) if len(table) else 0
+    rows = (in_front + len(table)) // per_row
     means = {name: _means(values, in_front, (rows, per_row), min_share) for name, values in table.columns().items()}
     return MeterTable(table.meter, first, step_s, means.pop("power_kw"), means)
 
 
 def _means(values: Values, in_front: int, shape: tuple[int, int], min_share: float) -> Values:
-    padded = np.full(shape[0] * shape[1], np.nan, dtype=np.float32)
-    padded[in_front : in_front + len(values)] = values
-    grid = padded.reshape(shape)
+    padded = np.concatenate([np.full(in_front, np.nan, dtype=np.float32), values])
+    grid = padded[: shape[0] * shape[1]].reshape(shape)
     measured = np.isfinite(grid)
     counts = measured.sum(axis=1)
     sums = np.where(measured, grid, np.float32(0)).sum(axis=1, dtype=np.float64)

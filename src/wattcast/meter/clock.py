@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -16,22 +17,21 @@ Instants = npt.NDArray[np.int64]
 
 HOUR_S = 3_600
 DAY_S = 86_400
-_FIXED_OFFSET = re.compile(r"([+-])(\d{2}):(\d{2})")
+_FIXED_OFFSET = re.compile(r"([+-])(\d{2}):([0-5]\d)", re.ASCII)
+_OF_THIS_MACHINE = ("localtime", "posixrules", "posix", "right", "Factory")
 
 
 @lru_cache(maxsize=64)
 def zone_of(name: str) -> tzinfo:
     """The zone called `name`: an IANA name ("Europe/Paris") or a fixed offset ("+01:00"). Raises BadParams."""
-    fixed = _FIXED_OFFSET.fullmatch(name)
-    if fixed:
-        sign, hours, minutes = fixed.groups()
-        offset = timedelta(hours=int(hours), minutes=int(minutes))
-        return timezone(offset if sign == "+" else -offset)
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        hint = 'use an IANA name such as "Europe/Paris", or a fixed offset such as "+01:00"'
-        raise BadParams(f'time zone "{name}" is not known', hint) from None
+    with suppress(ZoneInfoNotFoundError, ValueError, OSError):
+        if fixed := _FIXED_OFFSET.fullmatch(name):
+            sign, hours, minutes = fixed.groups()
+            offset = timedelta(hours=int(hours), minutes=int(minutes))
+            return timezone(offset if sign == "+" else -offset)
+        if name.partition("/")[0] not in _OF_THIS_MACHINE:
+            return ZoneInfo(name)
+    raise BadParams(f'time zone "{name}" is not known', 'use an IANA name such as "Europe/Paris", or a fixed offset such as "+01:00"')
 
 
 def utc_offset_s(zone: str, instants: Instants) -> Instants:

@@ -23,20 +23,24 @@ MIN_DAYS = 14.0
 
 @dataclass(frozen=True)
 class QualityReport:
-    """What was found in a meter file. reasons: sentences, the first one sums up the file. figures: by name, the unit in the name."""
+    """What was found in a meter file.
+
+    reasons: sentences, the first one sums up the file. figures: by name, the unit in the name. notes: how the file was read.
+    """
 
     verdict: Verdict
     reasons: tuple[str, ...]
     figures: dict[str, Figure] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, ready for json.dumps."""
-        return {"verdict": self.verdict, "reasons": list(self.reasons), "figures": dict(self.figures)}
+        return {"verdict": self.verdict, "reasons": list(self.reasons), "figures": dict(self.figures), "notes": list(self.notes)}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> QualityReport:
         """The report that `to_json` wrote."""
-        return cls(values["verdict"], tuple(values["reasons"]), dict(values["figures"]))
+        return cls(values["verdict"], tuple(values["reasons"]), dict(values["figures"]), tuple(values["notes"]))
 
 
 def judge(readings: Readings, table: MeterTable, min_days: float = MIN_DAYS) -> QualityReport:
@@ -49,13 +53,13 @@ def judge(readings: Readings, table: MeterTable, min_days: float = MIN_DAYS) -> 
     refusals = _refusals(figures, min_days)
     doubts = [*readings.doubts, *_doubts(figures, readings)]
     verdict: Verdict = "refused" if refusals else "usable" if doubts else "good"
-    return QualityReport(verdict, (_summary(figures, readings), *refusals, *doubts), figures)
+    return QualityReport(verdict, (_summary(figures, readings), *refusals, *doubts), figures, readings.notes)
 
 
 def _figures(readings: Readings, table: MeterTable) -> dict[str, Figure]:
     instants = readings.frame["start"].to_numpy()
     measured = np.isfinite(table.power_kw)
-    kinds = disbelieved(readings.frame["power_kw"].to_numpy(), readings.meter.flow)
+    kinds = disbelieved(readings.frame["power_kw"].to_numpy()[np.argsort(instants, kind="stable")], readings.meter.flow)
     flat_rows, flat_runs, longest_flat = _flat_runs(table)
     known = table.power_kw[measured]
     ordered = np.sort(instants)
@@ -115,7 +119,10 @@ def _doubts(figures: dict[str, Any], readings: Readings) -> list[str]:
         (f["negative"] > 0, f"{f['negative']:,} readings are below zero: read as gaps; if the house feeds in, say meter.flow: net."),
         (f["impossible"] > 0, f"{f['impossible']:,} readings are impossibly high: read as gaps."),
         (f["flat_runs"] > 0, f"{f['flat_runs']} stretches repeat one value, the longest for {f['longest_flat_hours']:.0f} hours."),
-        (f["off_grid"] > many, f"{f['off_grid']:,} rows lie beside the grid of {_step(readings.step_s)}: moved to the nearest row."),
+        (
+            f["off_grid"] > many,
+            f"{f['off_grid']:,} rows lie beside the grid of {step_in_words(readings.step_s)}: moved to the nearest row.",
+        ),
         (f["clock_jumps"] > 0, f"{f['clock_jumps']} jumps of an hour in nights of a clock change, first {f['first_clock_jump']}: {look}."),
         (f["skipped_hour_rows"] > 0, f"{f['skipped_hour_rows']:,} readings lie in an hour that the zone's clock skips: {look}."),
         (f["resolution_s"] >= DAY_S, "One reading a day or less: too coarse for a forecast of hours or minutes."),
@@ -124,12 +131,13 @@ def _doubts(figures: dict[str, Any], readings: Readings) -> list[str]:
 
 
 def _summary(figures: dict[str, Any], readings: Readings) -> str:
-    span = f"{figures['span_days']:.1f} days at {_step(readings.step_s)}, {figures['start']} to {figures['end']}"
+    span = f"{figures['span_days']:.1f} days at {step_in_words(readings.step_s)}, {figures['start']} to {figures['end']}"
     missing = f"{figures['share_missing']:.1%} not measured, longest gap {figures['longest_gap_hours']:g} hours"
     return f"{span}; mean {figures['mean_kw']:.3g} kW; {missing}."
 
 
-def _step(step_s: int) -> str:
+def step_in_words(step_s: int) -> str:
+    """1 h, 15 min, 10 s."""
     return f"{step_s // HOUR_S} h" if step_s % HOUR_S == 0 else f"{step_s // 60} min" if step_s % 60 == 0 else f"{step_s} s"
 
 

@@ -21,6 +21,8 @@ Values = npt.NDArray[np.float32]
 Flow = Literal["consumption", "net"]
 
 MINUTE_S = 60
+# Twenty times four years of minutes: more is no meter table of ours.
+_LARGEST_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,7 @@ class MeterTable:
     def from_bytes(cls, data: bytes) -> MeterTable:
         """The table that `to_bytes` wrote. Raises BadMeterFile when the bytes are something else."""
         try:
+            _refuse_large(data)
             with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
                 facts = json.loads(arrays["facts"].tobytes())
                 columns = arrays["columns"].astype(np.float32, copy=False)
@@ -110,3 +113,9 @@ class MeterTable:
             return cls(Meter(**facts["meter"]), facts["start_s"], facts["step_s"], columns[0], dict(zip(names, columns[1:], strict=True)))
         except (ValueError, LookupError, TypeError, RuntimeError, OSError, EOFError, BadParams, zipfile.BadZipFile, zlib.error) as cause:
             raise BadMeterFile("these bytes are not a meter table", "run the pipeline again: it writes them anew") from cause
+
+
+def _refuse_large(data: bytes) -> None:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        if sum(entry.file_size for entry in archive.infolist()) > _LARGEST_BYTES:
+            raise BadMeterFile("this meter table unpacks to more than 1 GB", "run the pipeline again: it writes it anew")

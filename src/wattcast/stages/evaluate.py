@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+
+from pydantic_core import to_json
 
 from wattcast.adapters.files import write_atomically
 from wattcast.adapters.plots import draw
@@ -34,7 +35,7 @@ def main() -> None:
     card = Scorecard.of(facts.meter, by_model, facts.skipped)
     for key in family_keys():
         figures = {row.task: row.figures() for row in card.rows if row.family == key}
-        write_atomically(METRICS / f"{family_of(key).file_stem}_metrics.json", json.dumps(figures, indent=1).encode())
+        write_atomically(METRICS / f"{family_of(key).file_stem}_metrics.json", to_json(figures, indent=1, inf_nan_mode="null"))
     write_atomically(METRICS / "scorecard.json", card.to_json().encode())
     write_atomically(METRICS / "scorecard.md", card.to_markdown().encode())
 

@@ -66,6 +66,16 @@ def model_folder(task: str, family: str) -> Path:
     return MODELS / task / family
 
 
+def write_made(task: str, family: str, made: Mapping[str, str]) -> None:
+    """Note beside a bundle who made it and when: in the bundle itself it would change its bytes."""
+    write_atomically(model_folder(task, family) / "made.json", json.dumps(made, indent=1).encode())
+
+
+def read_made(task: str, family: str) -> dict[str, str]:
+    """What `write_made` noted."""
+    return dict(json.loads((model_folder(task, family) / "made.json").read_text()))
+
+
 def read_bundles(task: str, threads: int) -> Iterator[Bundle]:
     """Every trained bundle of the task, in the order of their paths."""
     for path in sorted((MODELS / task).glob(f"*/model{SUFFIX}")):

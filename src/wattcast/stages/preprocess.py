@@ -27,7 +27,7 @@ def main() -> None:
     steps = {task.resolution_s for name, task in params.tasks.items() if name not in skipped}
     tables = [table if step == table.step_s else resample(table, step, params.least_share_measured) for step in sorted(steps)]
     write_processed(Facts(table.meter, quality, params.effort(len(table)), skipped), tables)
-    print(f"meter {table.meter.id}: {quality.verdict}. {' '.join(quality.reasons)}")
+    print(f"meter {table.meter.id}: {quality.verdict}. {' '.join(quality.reasons)} How it was read: {'; '.join(quality.notes)}.")
     for name, why in skipped.items():
         print(f"{name} is skipped: {why}")
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from wattcast.adapters.provenance import provenance
 from wattcast.adapters.wiring import connect
 from wattcast.config import load_params, load_settings
 from wattcast.forecasting.backtest import first_test_row
 from wattcast.forecasting.baselines import Fallback, climatological_profile, residual_spread
 from wattcast.forecasting.registry import Record, record_of, slot_of
 from wattcast.stages import run
-from wattcast.stages.outputs import read_bundles, read_facts, read_scorecard, read_table
+from wattcast.stages.outputs import read_bundles, read_facts, read_made, read_scorecard, read_table
 
 # Readings kept for serving, as a multiple of what a model looks back on.
 _KEPT_HISTORIES = 2
@@ -18,7 +17,6 @@ _KEPT_HISTORIES = 2
 def main() -> None:
     """Publish what was trained and scored; who answers is chosen inside the training span, the test span may only veto."""
     services, params, facts, card = connect(load_settings()), load_params(), read_facts(), read_scorecard()
-    made = provenance()
     records: list[Record] = []
     for name, task in params.tasks.items():
         if name in facts.skipped:
@@ -30,6 +28,7 @@ def main() -> None:
         reach = 0
         for bundle in read_bundles(name, params.training_threads()):
             services.store.put_bundle(bundle.data)
+            made = read_made(name, bundle.manifest.family)
             records.append(record_of(bundle, card.tests_of(bundle.id), fallback, facts.quality, **made))
             services.store.put_record(records[-1])
             reach = max(reach, *(model.spec.history_steps for model in bundle.manifest.models))

@@ -6,6 +6,7 @@ import shutil
 import sys
 
 from wattcast.adapters.files import write_atomically
+from wattcast.adapters.provenance import provenance
 from wattcast.config import Params, Preset, load_params, nearest
 from wattcast.errors import BadParams
 from wattcast.forecasting.backtest import first_test_row
@@ -13,7 +14,7 @@ from wattcast.forecasting.bundle import SUFFIX
 from wattcast.forecasting.families import family_keys, family_of
 from wattcast.forecasting.training import Recipe, train
 from wattcast.stages import run
-from wattcast.stages.outputs import model_folder, read_facts, read_table
+from wattcast.stages.outputs import model_folder, read_facts, read_table, write_made
 from wattcast.stages.progress import progress
 
 
@@ -33,6 +34,7 @@ def main() -> None:
     with progress(f"training {task_name}, {recipe.family.title} ({facts.preset})") as report:
         data = train(table, first_test_row(table, params.train_share), recipe, report)
     write_atomically(folder / f"model{SUFFIX}", data)
+    write_made(task_name, family, provenance())
 
 
 def recipe_of(params: Params, task_name: str, family: str, preset: Preset) -> Recipe:

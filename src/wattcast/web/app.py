@@ -42,11 +42,14 @@ _HEADERS = {
 def create_app(settings: Settings, services: Services | None = None, now: Callable[[], float] = time.time) -> Flask:
     """The app with its models loaded. services: those of the settings by default; now: the clock, seconds since the epoch.
 
-    Raises RegistryConflict where the serving manifest cannot be read; a model that is refused does not stop the others.
+    Raises RegistryConflict where the serving manifest cannot be read, BadRequest where the settings name a meter that was never
+    registered; a model that is refused does not stop the others.
     """
     services = services or connect(settings)
     service = ForecastService(services.store, services.readings)
     service.load()
+    if settings.meter and service.manifest.meters:
+        service.meter(settings.meter)
     app = Flask(__name__)
     app.config.update(MAX_CONTENT_LENGTH=problems.LARGEST_BODY_BYTES, MAX_FORM_MEMORY_SIZE=problems.LARGEST_BODY_BYTES)
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}

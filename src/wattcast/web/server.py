@@ -55,6 +55,11 @@ def serve(settings: Settings, *, port_given: bool, say: Say) -> None:
             raise SystemExit(1) from None
 
 
+def refuse_busy(settings: Settings) -> None:
+    """Raise Unavailable where the port cannot be had: said before the work whose result it would serve."""
+    _listen(settings, port_given=True, say=lambda _: None).close()
+
+
 class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
     """gunicorn's application with our settings."""
 
@@ -177,8 +182,8 @@ def _told(app: Any, url: str, say: Say) -> None:
         say(f"ready: {url}, but no meter is registered yet: make run")
     else:
         name = here.meter or service.manifest.latest_meter
-        meter = service.manifest.meters.get(name)
-        said = "unknown" if meter is None else "SIMULATED readings" if meter.simulated else meter.zone
+        meter = service.meter(name)
+        said = "SIMULATED readings" if meter.simulated else meter.zone
         say(f"ready: {url} (meter {name}, {said})")
     # A console that is a pipe keeps what is said until its buffer is full.
     sys.stdout.flush()

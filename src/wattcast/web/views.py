@@ -100,13 +100,13 @@ class ScoreLine:
     rmse: float
     coverage: str = ""
     skill: str = ""
-    champion: bool = False
+    badge: str = ""
     baseline: bool = False
 
 
 @dataclass(frozen=True)
 class ScoreTable:
-    """The scores of one model of a task: families first, then the baselines on the same rows."""
+    """The scores of one model of a task: the champion first, then the other families, then the baselines on the same rows."""
 
     title: str
     rows: int
@@ -133,15 +133,16 @@ def _score_tables(service: ForecastService, slot: Slot) -> Iterator[ScoreTable]:
     records = {family: service.records[bundle] for family, bundle in slot.families.items() if bundle in service.records}
     for name in dict.fromkeys(name for record in records.values() for name in record.tests):
         scores = {family: record.tests[name] for family, record in records.items() if name in record.tests}
-        lines = [_family_line(family, score, champion=family == slot.champion_family) for family, score in scores.items()]
+        lines = sorted((_family_line(slot, family, score) for family, score in scores.items()), key=lambda line: line.badge != "champion")
         first = next(iter(scores.values()))
         beside = [ScoreLine(TITLES[of], errors["mae"], errors["rmse"], baseline=True) for of, errors in first.baselines.items()]
         yield ScoreTable(_MODELS.get(name, name.replace("_", " ")), first.n, (*lines, *beside))
 
 
-def _family_line(family: str, score: Score, *, champion: bool) -> ScoreLine:
+def _family_line(slot: Slot, family: str, score: Score) -> ScoreLine:
+    badge = "champion" if family == slot.champion_family else "vetoed" if family in slot.vetoed else ""
     held = f"{score.coverage:.0%} (aim {score.nominal:.0%})".replace("%", " %")
-    return ScoreLine(family_of(family).title, score.mae, score.rmse, held, skill_in_words(score), champion)
+    return ScoreLine(family_of(family).title, score.mae, score.rmse, held, skill_in_words(score), badge)
 
 
 def skill_in_words(score: Score) -> str:

@@ -85,10 +85,7 @@ class Readings:
     step_s: int
     format: str
     unit: Unit
-    time_column: str
     power_column: str
-    delimiter: str
-    decimal: str
     notes: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
     skipped_hour_rows: int = 0

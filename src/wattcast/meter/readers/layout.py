@@ -6,26 +6,33 @@ import csv
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Literal
 
 from wattcast.errors import BadMeterFile
 from wattcast.meter.readers import times, uci
-from wattcast.meter.readers.contract import MISSING, Layout, ReadOptions, Unit
+from wattcast.meter.readers.contract import MISSING, UNITS, Layout, ReadOptions, Unit
 from wattcast.meter.readers.source import Block
 
 _SAMPLE_ROWS = 2_000
+_GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}[.,]\d{3}")
 _NUMBER = re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?")
-_UNITS: dict[str, Unit] = {
-    "kw": "kW",
-    "kilowatt": "kW",
-    "kilowatts": "kW",
-    "w": "W",
-    "watt": "W",
-    "watts": "W",
-    "kwh": "kWh",
-    "wh": "Wh",
-}
-_GLUED_UNIT = re.compile(r"(?<=[a-z])(kWh|KWh|Wh|kW|KW|W)$")
+_UNITS: dict[str, Unit] = {"kw": "kW", "w": "W", "kwh": "kWh", "wh": "Wh"}
+_UNIT = re.compile(
+    r"(?<![a-z])(?P<price>(eur|€|ct|cents?|\$|usd|gbp|£|chf|k?g|co2\w*)( ?/ ?|[ _]per[ _]))?"
+    r"(?P<prefix>kilo|mega|giga|milli|[kmgt])?(w|watts?)(?P<hours>[ .·*_-]?(h|hrs?|hours?|stunden?|heures?))?(?![a-z])"
+    r"(?P<per>[ _]?m-?[2²]|( ?/ ?|[ _]per[ _])\w+)?",
+    re.IGNORECASE,
+)
+_GLUED_UNIT = re.compile(r"(?<=[a-z])([kKMGmT]?Wh?)$")
+_OTHER_UNIT = re.compile(
+    r"(?<![a-z])([kmg]?(va|var)h?|[kmg]j|btu|mmbtu|therms?|kcal|hp|percent|pct)(?![a-z])|%|[(\[](v|a|j|m[3³])[)\]]", re.IGNORECASE
+)
 _POWER_WORDS = ("power", "load", "demand", "consumption", "energy", "usage", "leistung", "verbrauch", "puissance")
+_OTHER_WORDS = re.compile(
+    "solar|pv|irradian|generation|production|export|einspeis|limit|peak|max|capacity|price|preis|cost|tariff|temp|wind|factor(?!y)|forecast"
+    "|reactive|apparent",
+    re.IGNORECASE,
+)
 _TIME_WORDS = ("start", "from", "datetime", "timestamp", "time", "date")
 
 Sample = list[list[str]]
@@ -47,30 +54,23 @@ def find_layout(first: Block, options: ReadOptions, path: Path) -> tuple[Layout,
     patterns = _time_patterns(fields, sample, time, options, path)
     numbers = [position for position in range(len(fields)) if position not in time and _is_numeric(_column(sample, position))]
     power = _power_column(fields, numbers, options, path)
+    decimal = options.decimal or _decimal(sample, numbers, power, fields[power], path)
     seen = {"", "?"}.union(*sample)
     layout = Layout(
         path=path,
         fields=fields,
         delimiter=delimiter,
-        decimal=options.decimal or _decimal(sample, numbers),
+        decimal=decimal,
         time=time,
         time_formats=patterns,
-        aware=any(mark in patterns[0] for mark in ("%z", "Z", "UTC", "epoch")),
+        aware=times.is_aware(patterns[0]),
         power=power,
-        unit=options.unit or unit_in(fields[power]) or "",
+        unit=options.unit or _told_unit(fields[power], path),
         covariates=_covariates(fields, [position for position in numbers if position != power]),
         missing=tuple(mark for mark in MISSING if mark in seen),
         uci=uci.is_uci(fields),
     )
     return layout, rest
-
-
-def unit_in(name: str) -> Unit | None:
-    """The unit that a column's name tells ("load_w", "Energy (kWh)", "loadKW"), or None."""
-    told = {_UNITS[word] for word in re.findall(r"[a-z]+", name.lower()) if word in _UNITS}
-    if not told and (glued := _GLUED_UNIT.search(name)):
-        told = {_UNITS[glued[1].lower()]}
-    return told.pop() if len(told) == 1 else None
 
 
 def _header(first: Block, path: Path) -> tuple[str, Block]:
@@ -140,16 +140,48 @@ def _power_column(fields: tuple[str, ...], numbers: list[int], options: ReadOpti
         return _named(options.power_column, fields, "meters.<id>.power_column", path)
     uci_power = [position for position in numbers if fields[position].lower() == uci.POWER]
     candidates = [position for position in numbers if fields[position].lower() not in uci.COVARIATES]
-    in_power = [position for position in candidates if unit_in(fields[position]) in ("kW", "W")]
-    in_energy = [position for position in candidates if unit_in(fields[position]) in ("kWh", "Wh")]
-    worded = [position for position in candidates if _rank(fields[position], _POWER_WORDS)]
-    for found in (uci_power, in_power, in_energy, worded, candidates):
+    plausible = [position for position in candidates if not _OTHER_WORDS.search(fields[position])]
+    for found in (uci_power, _could_be_load(fields, plausible), candidates):
         if len(found) == 1:
             return found[0]
         if found:
             names = _listed([fields[position] for position in found])
             raise BadMeterFile(f"{path}: several columns could be the load ({names})", "name one as meters.<id>.power_column")
     raise BadMeterFile(f"{path}: no column holds power or energy (columns: {_listed(fields)})", "name it as meters.<id>.power_column")
+
+
+def _could_be_load(fields: tuple[str, ...], positions: list[int]) -> list[int]:
+    """The columns that a word or a unit speaks for. Where all have a unit, a word outranks none, and power outranks energy."""
+    units = {position: told for position in positions if (told := _units_in(fields[position])) and told <= {*UNITS}}
+    worded = [position for position in positions if _rank(fields[position], _POWER_WORDS)]
+    found = [position for position in positions if position in worded or position in units]
+    if units.keys() >= {*found}:
+        found = [position for position in found if position in worded] or found
+        found = [position for position in found if units[position] <= {"kW", "W"}] or found
+    return found
+
+
+def _told_unit(name: str, path: Path) -> Unit | Literal[""]:
+    """The unit that a column's name tells ("load_w", "Energy (kilowatt-hours)", "loadKW"); "" for none. Raises BadMeterFile for others."""
+    told = _units_in(name)
+    for unit in UNITS:
+        if told == {unit}:
+            return unit
+    if told:
+        message = f'{path}: the name of column "{name}" tells the unit {" and ".join(sorted(told))}, not one of {", ".join(UNITS)}'
+        raise BadMeterFile(message, "convert it, or say what its values are in params.yaml: meters.<id>.unit: kW, W, kWh or Wh")
+    return ""
+
+
+def _units_in(name: str) -> set[str]:
+    """All units in a column's name, the four that are read spelled as in UNITS, others as they stand."""
+    told = set()
+    for found in _UNIT.finditer(name):
+        plain = (found["prefix"] or "")[:1].lower() + "w" + ("h" if found["hours"] else "")
+        told.add(found[0] if found["price"] or found["per"] else _UNITS.get(plain, found[0]))
+    if not told and (glued := _GLUED_UNIT.search(name)):
+        told.add(_UNITS.get(glued[1].lower(), glued[1]))
+    return told or {found[0].strip("([])") for found in _OTHER_UNIT.finditer(name)}
 
 
 def _named(name: str, fields: tuple[str, ...], option: str, path: Path) -> int:
@@ -167,9 +199,18 @@ def _covariates(fields: tuple[str, ...], positions: list[int]) -> dict[int, str]
     return names
 
 
-def _decimal(sample: Sample, numbers: list[int]) -> str:
+def _decimal(sample: Sample, numbers: list[int], power: int, name: str, path: Path) -> str:
+    """The decimal mark. Raises BadMeterFile where it may as well stand between thousands: 950 beside 1,234, and nowhere 0,5 or 1,23."""
     values = [value for position in numbers for value in _column(sample, position)]
-    return "," if any("," in value for value in values) and not any("." in value for value in values) else "."
+    decimal = "," if any("," in value for value in values) and not any("." in value for value in values) else "."
+    marked = {decimal in value for value in _column(sample, power)}
+    if marked == {True, False} and all(_GROUPED.fullmatch(value) for value in values if decimal in value):
+        shown = next(value for value in _column(sample, power) if decimal in value)
+        hint = f'take out marks between thousands; if it is the decimal mark, say so in params.yaml: meters.<id>.decimal: "{decimal}"'
+        raise BadMeterFile(
+            f'{path}: "{shown}" in column "{name}" can be {shown.replace(decimal, "")} or {shown.replace(decimal, ".")}', hint
+        )
+    return decimal
 
 
 def _rank(name: str, words: tuple[str, ...]) -> int:

@@ -22,6 +22,8 @@ from wattcast.meter.readers.source import Block, text_blocks
 UCI_FORMAT = "UCI household text"
 _SURELY_KW = 30.0
 _SURELY_W = 1_000.0
+_FEWEST_STEPS = 10
+_COUNTER_OVER_RISE = 5.0
 
 
 def read(path: Path, options: ReadOptions) -> Readings:
@@ -64,10 +66,7 @@ def _in_utc(frame: pl.DataFrame, layout: Layout, options: ReadOptions) -> Readin
         step_s=step_s,
         format=UCI_FORMAT if layout.uci else "CSV",
         unit="kW",
-        time_column=" + ".join(layout.fields[position] for position in layout.time),
         power_column=layout.fields[layout.power],
-        delimiter=layout.delimiter,
-        decimal=layout.decimal,
         notes=tuple(notes),
         skipped_hour_rows=skipped,
     )
@@ -75,7 +74,7 @@ def _in_utc(frame: pl.DataFrame, layout: Layout, options: ReadOptions) -> Readin
 
 def _as_means(readings: Readings) -> Readings:
     """Rows that are sums of minutes, which their voltage gives away, divided by the number of minutes."""
-    minutes = uci.summed_minutes(readings.frame, readings.step_s)
+    minutes = uci.summed_minutes(readings.frame, readings.step_s) if readings.power_column.lower() == uci.POWER else 1
     if minutes == 1:
         return readings
     partly = uci.partly_summed(readings.frame)
@@ -91,6 +90,7 @@ def _in_kw(readings: Readings, told: Unit | Literal[""]) -> Readings:
     unit, why = _unit(readings, told)
     if unit in ("kWh", "Wh"):
         _refuse_counter(readings)
+        _refuse_mixed_intervals(readings)
     factor = {"kW": 1.0, "W": 1e-3, "kWh": 3_600 / readings.step_s, "Wh": 3.6 / readings.step_s}[unit]
     note = f'power column "{readings.power_column}" is in {unit}{why}'
     frame = readings.frame if factor == 1.0 else readings.frame.with_columns(pl.col("power_kw") * factor)
@@ -125,8 +125,27 @@ def _high_level(power: pl.Series) -> float:
 
 
 def _refuse_counter(readings: Readings) -> None:
+    """A counter hardly ever falls (it is reset, or a reading is lost), rises far more often, and stands far above its usual rise."""
     values = readings.frame["power_kw"].to_numpy()
     values = values[np.isfinite(values)]
-    if values.size > 24 and values[0] < values[-1] and bool((np.diff(values) >= 0).mean() > 0.99):
-        message = f'{readings.path}: column "{readings.power_column}" never falls: a counter, not energy per interval'
+    steps = np.diff(values)
+    rises, falls = steps[steps > 0], int((steps < 0).sum())
+    if steps.size < _FEWEST_STEPS or falls >= 0.05 * steps.size or rises.size <= 2 * falls:
+        return
+    if np.median(values) > _COUNTER_OVER_RISE * np.median(rises):
+        message = f'{readings.path}: column "{readings.power_column}" hardly ever falls: a counter, not energy per interval'
         raise BadMeterFile(message, "give the difference from row to row, or name another column as meters.<id>.power_column")
+
+
+def _refuse_mixed_intervals(readings: Readings) -> None:
+    """Energy becomes power by one length of interval: a stretch of another length would be a multiple too high or too low."""
+    starts = np.unique(readings.frame["start"].to_numpy())
+    steps = np.diff(starts)
+    begins = np.flatnonzero(np.diff(steps, prepend=-1))
+    lengths = np.diff(begins, append=len(steps))
+    other = (lengths >= _FEWEST_STEPS) & (np.abs(steps[begins] - readings.step_s) > readings.step_s / 4)
+    if other.any():
+        begin, length = int(begins[other][0]), int(lengths[other][0])
+        first, last = starts[[begin, begin + length]].astype("datetime64[s]")
+        message = f"{readings.path}: energy is given per {steps[begin]} s from {first} to {last} UTC, elsewhere per {readings.step_s} s"
+        raise BadMeterFile(message, "give a file for each interval, or one with mean power in kW")

@@ -14,7 +14,7 @@ from wattcast.meter.readers.contract import MISSING, Layout
 from wattcast.meter.readers.source import Block
 from wattcast.meter.readers.times import EPOCHS, seconds_of
 
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _EARLIEST_S = -2_208_988_800  # 1900-01-01
 _LATEST_S = 4_102_444_800  # 2100-01-01
 

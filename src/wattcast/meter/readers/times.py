@@ -15,6 +15,7 @@ _DATE = r"(?P<a>\d{1,4})(?P<sep>[-/.])(?P<b>\d{1,2})(?P=sep)(?P<c>\d{1,4})"
 _CLOCK = r"\d{1,2}:\d{2}(?P<seconds>:\d{2})?(?P<fraction>\.\d+)?(?P<half>( ?)[AaPp][Mm])?"
 _STAMP = re.compile(rf"{_DATE}(?:(?P<t>[ T]){_CLOCK})?(?P<offset> ?(?:Z|UTC|[+-]\d{{2}}:?\d{{2}}))?")
 _CLOCK_ONLY = re.compile(_CLOCK)
+_AWARE = re.compile(r"%[:#]*z|%\+|%s|(?<!%)Z|UTC|epoch")
 
 
 class AmbiguousDates(ValueError):
@@ -29,6 +30,11 @@ def is_stamp(text: str) -> bool:
 def is_clock(text: str) -> bool:
     """Whether the text is a time of day without a date."""
     return _CLOCK_ONLY.fullmatch(text) is not None
+
+
+def is_aware(pattern: str) -> bool:
+    """Whether times of this strptime pattern (or epoch unit) carry their offset from UTC."""
+    return _AWARE.search(pattern) is not None
 
 
 def pattern_of(values: Sequence[str], *, day_first: bool) -> str | None:
@@ -77,9 +83,7 @@ def seconds_of(columns: Sequence[str], patterns: Sequence[str]) -> pl.Expr:
     column, pattern = pl.col(columns[0]), patterns[0]
     if pattern in EPOCHS:
         return column.cast(pl.Int64, strict=False) // EPOCHS[pattern]
-    if "%H" in pattern or "%I" in pattern:
-        return column.str.to_datetime(pattern, time_unit="us", strict=False).dt.epoch("s")
-    return column.str.to_date(pattern, strict=False).cast(pl.Int64) * DAY_S
+    return column.str.to_datetime(pattern, time_unit="us", strict=False).dt.epoch("s")
 
 
 def to_utc(wall: Instants, zone: str) -> tuple[Instants, int]:
