@@ -78,9 +78,8 @@ class ForecastService:
         self.manifest = self._store.manifest()
         self.refused = {}
         for slot in self.manifest.slots.values():
-            for bundle in dict.fromkeys([*slot.bundles(), *slot.families.values(), slot.standby]):
-                if bundle:
-                    self._load(bundle, heads=bundle in slot.bundles())
+            for bundle in slot.named():
+                self._load(bundle, heads=bundle in slot.bundles())
 
     def _load(self, bundle_id: str, *, heads: bool) -> None:
         try:
@@ -192,7 +191,7 @@ class ForecastService:
     def record_of(self, slot: Slot) -> Record | None:
         """The record that describes this slot: the champion's, else of any bundle of the meter that has one."""
         of_meter = [other for other in self.manifest.slots.values() if other.meter == slot.meter and other is not slot]
-        ids = [bundle for each in (slot, *of_meter) for bundle in (*each.bundles(), *each.families.values(), each.standby)]
+        ids = [bundle for each in (slot, *of_meter) for bundle in each.named()]
         return next((self.records[bundle] for bundle in ids if bundle in self.records), None)
 
     def trained_on(self, bundle_id: str) -> tuple[int, int] | None:

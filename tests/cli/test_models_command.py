@@ -28,6 +28,20 @@ def test_models_show_scores_beside_their_baselines(trained: Trained) -> None:
         assert all(family["mae"] < errors["mae"] for family in answering for errors in task["baselines"].values())
 
 
+def test_a_vetoed_family_shows_its_figures_too(trained: Trained, tmp_path: Path) -> None:
+    """A veto is read beside the errors that led to it."""
+    store = Path(shutil.copytree(trained.folder / "store", tmp_path / "store"))
+    manifest = json.loads((store / "serving.json").read_text())
+    slot = manifest["slots"]["day_ahead/hours"]
+    loser = next(family for family, bundle in slot["families"].items() if bundle != slot["champion"])
+    slot["vetoed"][loser], slot["previous"], slot["standby"] = "it lost to a baseline on the test", "", slot["champion"]
+    (store / "serving.json").write_text(json.dumps(manifest))
+    meters = json.loads(in_process(tmp_path, "models", "--json").stdout)["meters"]
+    families = [family for meter in meters for task in meter["tasks"] for family in task["families"] if family["vetoed"]]
+    assert all(family["mae"] > 0 for family in families)
+    assert loser in {family["family"] for family in families}
+
+
 def test_an_empty_store_says_what_to_do(tmp_path: Path) -> None:
     """No model yet: a sentence for people, an empty list for programs."""
     assert "make run" in in_process(tmp_path, "models").stdout

@@ -48,7 +48,7 @@ def models(*, store: Store = None, json: AsJson = False) -> None:
     kept = connect(settings_of(store=store)).store
     manifest = kept.manifest()
     records = {}
-    for bundle in {bundle for slot in manifest.slots.values() for bundle in (*slot.bundles(), slot.standby) if bundle}:
+    for bundle in {bundle for slot in manifest.slots.values() for bundle in slot.named()}:
         try:
             records[bundle] = kept.record(bundle)
         except RegistryConflict as cause:
@@ -116,7 +116,7 @@ def _bytes_of(name: str, store: ModelStore) -> tuple[bytes, str]:
             raise Unavailable(f"{path} cannot be read: {cause.strerror}", "check its permissions") from cause
     if re.fullmatch(f"[0-9a-f]{{{_SHORTEST_PREFIX},64}}", name):
         slots = store.manifest().slots.values()
-        known = sorted({bundle for slot in slots for bundle in (*slot.bundles(), slot.standby) if bundle.startswith(name)})
+        known = sorted({bundle for slot in slots for bundle in slot.named() if bundle.startswith(name)})
         if len(known) > 1:
             raise BadBundle(f"{len(known)} registered bundles begin with {name}", "give more of its digits")
         if known or len(name) == 64:

@@ -91,6 +91,10 @@ class Slot:
         """Every bundle that may answer, each once."""
         return list(dict.fromkeys(bundle for bundle in (self.champion, *self.answering.values(), self.previous) if bundle))
 
+    def named(self) -> list[str]:
+        """Every bundle the slot names, each once: those that may answer first, then the vetoed, whose records count all the same."""
+        return list(dict.fromkeys(bundle for bundle in (*self.bundles(), *self.families.values(), self.standby) if bundle))
+
 
 @dataclass(frozen=True)
 class ServingManifest:
