@@ -7,10 +7,10 @@ LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-ha
        --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-system lint lock data bench-pipeline clean distclean
+.PHONY: help setup run test test-system lint lock data accuracy bench-heat-pump bench-little-history bench-pipeline clean distclean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' Makefile
 
 setup: .venv/.dev ## Set up .venv with everything for development
 	@echo ".venv is ready"
@@ -38,6 +38,15 @@ lock: .venv/.base ## Compile requirements/*.txt from pyproject.toml (UPGRADE=1: 
 
 data: .venv/.run ## Download the full UCI household file into data/raw/ (20 MB)
 	@exec .venv/bin/wattcast data
+
+accuracy: .venv/.dev ## Score the published protocols of the UCI house (P=P2: one of them)
+	@exec .venv/bin/python benchmarks/accuracy.py $${P:+"$$P"}
+
+bench-heat-pump: .venv/.dev ## Forecast a simulated heat pump house with and without temperature
+	@exec .venv/bin/python benchmarks/heat_pump.py
+
+bench-little-history: .venv/.dev ## Forecast simulated houses never seen, with 0 to 28 days of them known
+	@exec .venv/bin/python benchmarks/little_history.py
 
 bench-pipeline: .venv/.dev ## Time the whole pipeline against the yardstick
 	@exec .venv/bin/python benchmarks/pipeline.py

@@ -49,7 +49,7 @@ STEPS = (
     Step("train XGBoost", "train-xgb", ("train next_minute xgb", "train day_ahead xgb"), 16.2, 0.59),
     Step("train LightGBM", "train-lgbm", ("train next_minute lgbm", "train day_ahead lgbm"), 23.7, 0.59),
     Step("train random forest", "train-rf", ("train next_minute rf", "train day_ahead rf"), 192.2, 0.59),
-    Step("evaluate", "evaluate", ("evaluate",), 30.2, 0.37),
+    Step("evaluate", "evaluate", ("blend next_minute", "blend day_ahead", "evaluate"), 30.2, 0.37),
     Step("register", "", ("register",)),
 )
 

@@ -45,10 +45,10 @@ DROP = object()
 
 
 def test_the_project_s_own_params_are_good(load: Load) -> None:
-    """What ships is read: two tasks, three families, both efforts."""
+    """What ships is read: two tasks, four families, the three that every task has at both efforts."""
     params = load({})
     assert list(params.tasks) == ["day_ahead", "next_minute"]
-    assert set(params.families) == {"xgb", "rf", "lgbm"}
+    assert set(params.families) == {"xgb", "rf", "lgbm", "extra"}
     assert params.quantiles == (0.1, 0.5, 0.9)
     assert params.tasks["next_minute"].models[1].least_readings == 1
 
@@ -66,7 +66,7 @@ UNKNOWN = {
     "tasks.next_minute.models.0.recents": "recent",
     "tasks.next_minute.models.0.recent.2.offset": "offsets",
     "tasks.next_minute.models.0.recent.0.extreme": "extremes",
-    "tasks.day_ahead.models.0.seasonal.day": "days",
+    "tasks.day_ahead.models.0.seasonal.0.day": "days",
     "tasks.day_ahead.efforts.fast.max_row": "max_rows",
     "families.xgbb": "xgb",
     "families.lgbm.day_ahed": "day_ahead",
@@ -109,7 +109,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "words for steps": ({"tasks.day_ahead.horizon": "a day"}, "tasks.day_ahead.horizon: Input should be a valid integer"),
     "an unknown target": ({"tasks.day_ahead.target": "sum"}, "tasks.day_ahead.target: Input should be 'level' or 'change'"),
     "no name of a model": ({"tasks.day_ahead.models.0.name": DROP}, "tasks.day_ahead.models.0.name: Field required"),
-    "more readings than it looks back on": ({"tasks.day_ahead.models.0.least_readings": 1_000}, "least_readings must be 1 to 673"),
+    "more readings than it looks back on": ({"tasks.day_ahead.models.0.least_readings": 2_000}, "least_readings must be 1 to 1346"),
     "no reading": ({"tasks.next_minute.models.1.least_readings": 0}, "least_readings must be 1 to 1"),
     "an unknown baseline": ({"tasks.day_ahead.baselines": ["weekly_naiv"]}, 'did you mean "weekly_naive"?'),
     "no baseline": ({"tasks.day_ahead.baselines": []}, "day_ahead needs a baseline"),
@@ -128,7 +128,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "no row to validate on": ({"tasks.day_ahead.efforts.best.validation_max_rows": 0}, "validation_max_rows: Input should be greater"),
     "forty times the rows": ({"tasks.day_ahead.models.0.rows_share": 40}, "models.0.rows_share: Input should be less than or equal to 1"),
     "no share of the rows": ({"tasks.day_ahead.models.0.rows_share": 0}, "models.0.rows_share: Input should be greater than 0"),
-    "a mean of nothing": ({"tasks.day_ahead.models.0.seasonal.means": [[1], []]}, "tasks.day_ahead.models.0.seasonal.means.1: "),
+    "a mean of nothing": ({"tasks.day_ahead.models.0.seasonal.0.means": [[1], []]}, "tasks.day_ahead.models.0.seasonal.0.means.1: "),
     "a model out of its folder": ({"tasks.day_ahead.models.0.name": "../../x"}, 'tasks: day_ahead: "../../x" is no name'),
     "a model without a name": ({"tasks.day_ahead.models.0.name": ""}, 'tasks: day_ahead: "" is no name'),
     "a task with a capital": ({"tasks.Weekly": SHIPPED["tasks"]["day_ahead"]}, 'tasks: Weekly: "Weekly" is no name'),
@@ -200,9 +200,9 @@ def test_any_rising_levels_around_the_median_will_do(load: Load, levels: list[fl
 LEAKS = {
     "the reading after the origin": ({"tasks.next_minute.models.0.recent.0.offsets": [0, -1]}, "offset -1 lies after the origin"),
     "a window of nothing": ({"tasks.next_minute.models.0.recent.0.means": [0]}, "a window must hold at least the last reading"),
-    "the target itself": ({"tasks.day_ahead.models.0.seasonal.days": [0, 1]}, "is the target itself or lies after it"),
-    "tomorrow": ({"tasks.day_ahead.models.0.seasonal.hours": [-24]}, "is the target itself or lies after it"),
-    "a mean over today": ({"tasks.day_ahead.models.0.seasonal.means": [[0, 1]]}, "is the target itself or lies after it"),
+    "the target itself": ({"tasks.day_ahead.models.0.seasonal.0.days": [0, 1]}, "is the target itself or lies after it"),
+    "tomorrow": ({"tasks.day_ahead.models.0.seasonal.0.hours": [-24]}, "is the target itself or lies after it"),
+    "a mean over today": ({"tasks.day_ahead.models.0.seasonal.0.means": [[0, 1]]}, "is the target itself or lies after it"),
     "what nobody knows ahead": ({"tasks.day_ahead.models.0.calendar": ["weather"]}, "is not known of a moment ahead"),
 }
 

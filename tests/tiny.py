@@ -17,8 +17,9 @@ import numpy.typing as npt
 from wattcast.forecasting.backtest import first_test_row
 from wattcast.forecasting.baselines import Fallback, climatological_profile, residual_spread
 from wattcast.forecasting.bundle import Bundle, open_bundle
-from wattcast.forecasting.families import family_of
+from wattcast.forecasting.families import learner_of
 from wattcast.forecasting.registry import Record, record_of
+from wattcast.forecasting.scorecard import ScoreRow
 from wattcast.forecasting.spec import Recent, Seasonal
 from wattcast.forecasting.tasks import Effort, ModelPlan, Task
 from wattcast.forecasting.training import Recipe, train
@@ -29,9 +30,11 @@ START_S = 1_262_304_000  # 2010-01-01, a Friday
 LEVELS = (0.1, 0.5, 0.9)
 TRAIN_SHARE = 0.8
 SETTINGS: Mapping[str, Mapping[str, Any]] = {
-    "xgb": {"rounds": 8, "eta": 0.4, "max_depth": 3, "max_bin": 31},
+    "xgb": {"rounds": 20, "eta": 0.3, "max_depth": 3, "max_bin": 31},
     "rf": {"trees": 5, "max_depth": 5, "max_bin": 31, "min_child_weight": 5, "subsample": 0.7, "reg_lambda": 0},
-    "lgbm": {"rounds": 8, "learning_rate": 0.4, "num_leaves": 7, "max_bin": 31, "min_data_in_leaf": 10},
+    "lgbm": {"rounds": 12, "learning_rate": 0.3, "num_leaves": 7, "max_bin": 31, "min_data_in_leaf": 10},
+    "extra": {"rounds": 10, "learning_rate": 0.4, "num_leaves": 7, "max_bin": 31, "min_data_in_leaf": 10},
+    "ridge": {"penalty": 0.01},
 }
 _EFFORT = Effort(max_rows=3_000, validation_blocks=1, validation_max_rows=1_500)
 TASKS: Mapping[str, Task] = {
@@ -50,7 +53,12 @@ TASKS: Mapping[str, Task] = {
                 ),
                 calendar=("hour",),
             ),
-            ModelPlan("one_reading", least_readings=1, recent=(Recent("power_kw", offsets=(0,)),), calendar=("hour",)),
+            ModelPlan(
+                "one_reading",
+                least_readings=1,
+                recent=tuple(Recent(column, offsets=(0,)) for column in ("power_kw", "rest_kw", "sub1_wh", "sub2_wh", "sub3_wh")),
+                calendar=("hour",),
+            ),
         ),
         baselines=("persistence",),
         embargo_steps=10,
@@ -66,7 +74,7 @@ TASKS: Mapping[str, Task] = {
                 "history",
                 least_readings=48,
                 recent=(Recent("power_kw", offsets=(0, 1), means=(24,)),),
-                seasonal=Seasonal(days=(1, 2, 7), means=((1, 2, 3),)),
+                seasonal=(Seasonal(days=(1, 2, 7), means=((1, 2, 3),)),),
                 calendar=("hour", "weekday"),
             ),
         ),
@@ -125,7 +133,7 @@ def recipe(task_name: str = "next_minute", family: str = "xgb", **changes: Any) 
     whole = Recipe(
         task_name=task_name,
         task=TASKS[task_name],
-        family=family_of(family),
+        family=learner_of(family),
         settings=SETTINGS[family],
         effort=_EFFORT,
         levels=LEVELS,
@@ -144,23 +152,24 @@ def bundle(task_name: str = "next_minute", family: str = "xgb", seed: int = 1) -
 
 def train_on(table: MeterTable, recipe: Recipe) -> bytes:
     """The bytes of a bundle trained on the first part of these readings."""
-    return train(table, first_test_row(table, recipe.train_share), recipe, lambda _: None)
+    return train(table, first_test_row(table, recipe.train_share), recipe, lambda _: None).data
 
 
 def fallback_of(opened: Bundle, table: MeterTable) -> Fallback:
     """What answers when the bundle cannot, from all these readings."""
     manifest = opened.manifest
-    spread = residual_spread(table, manifest.horizon, manifest.baselines, manifest.levels)
+    spread = residual_spread(table, manifest.models[0].spec, manifest.baselines, manifest.levels)
     return Fallback(spread, climatological_profile(table, manifest.levels))
 
 
 def record(data: bytes, table: MeterTable | None = None, **changes: Any) -> Record:
     """What `register` would know of these bytes, the scores of the test taken from the validation."""
     opened = open_bundle(data)
-    tests = {model.name: model.validation for model in opened.manifest.models}
+    task, family = opened.manifest.task, opened.manifest.family
+    rows = {model.name: ScoreRow(task, family, model.name, opened.id, model.validation) for model in opened.manifest.models}
     table = table if table is not None else table_of(opened.manifest.task)
     quality = QualityReport("good", ("A tiny house.",), {"rows": len(table)})
-    known = record_of(opened, tests, fallback_of(opened, table), quality, at="2010-03-01T00:00:00+00:00", by="tests", revision="")
+    known = record_of(opened, rows, fallback_of(opened, table), quality, at="2010-03-01T00:00:00+00:00", by="tests", revision="")
     return replace(known, **changes)
 
 

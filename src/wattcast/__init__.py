@@ -82,7 +82,7 @@ def fit(
     recipe = replace(recipe_of(stated, task, family, stated.effort(len(table))), train_share=1.0)
     table = _at(recipe.task.resolution_s, table, stated.least_share_measured)
     try:
-        data = train(table, len(table), recipe, lambda share: None)  # noqa: ARG005
+        data = train(table, len(table), recipe, lambda share: None).data  # noqa: ARG005
     except ImportError as cause:
         raise Unavailable(f"{cause.name} is not installed, and fitting needs it", 'pip install "wattcast[train]"') from cause
     return open_bundle(data, threads=recipe.threads, native=True)
@@ -108,7 +108,8 @@ def forecast(bundle: Bundle, table: MeterTable, origin: datetime | str | None = 
 
     from wattcast.errors import BadRequest, NotEnoughHistory
     from wattcast.forecasting.families import family_of
-    from wattcast.forecasting.forecast import Forecast, Step, iso
+    from wattcast.forecasting.forecast import Forecast, iso
+    from wattcast.forecasting.origins import steps_of
 
     manifest = bundle.manifest
     table = _at(manifest.step_s, table)
@@ -125,17 +126,13 @@ def forecast(bundle: Bundle, table: MeterTable, origin: datetime | str | None = 
     values = np.column_stack(model.forecast(known, len(known)))
     if table.meter.flow == "consumption":
         values = np.maximum(values, 0)
-    steps = tuple(
-        Step(known.end_s + lead * manifest.step_s, float(row[0]), dict(zip(manifest.levels, map(float, row[1:]), strict=True)))
-        for lead, row in enumerate(values)
-    )
     return Forecast(
         meter=table.meter.id,
         zone=table.meter.zone,
         task=manifest.task,
         origin_s=known.end_s,
         step_s=manifest.step_s,
-        steps=steps,
+        steps=steps_of(model.facts.spec, known.end_s, manifest.levels, values),
         tier="family",
         reason="",
         model=family_of(manifest.family).title,

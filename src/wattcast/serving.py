@@ -1,7 +1,7 @@
 """The one use case that web, batch and CLI share: a forecast for a meter, from the best tier that can give one.
 
-Tiers: the champion (or the family asked for), the previous champion, a baseline from the readings, the typical day. Every answer names its
-tier and why no higher one answered. Numpy and ONNX Runtime only; the clock is a parameter.
+Tiers: the champion (or the family asked for), the previous champion, the model of all meters (`*`), a baseline from the readings, the
+typical day. Every answer names its tier and why no higher one answered. Numpy and ONNX Runtime only; the clock is a parameter.
 """
 
 from __future__ import annotations
@@ -15,9 +15,12 @@ import numpy.typing as npt
 from wattcast.errors import BadBundle, BadMeterFile, BadRequest, RegistryConflict, Unavailable
 from wattcast.forecasting.baselines import TITLES, baselines
 from wattcast.forecasting.bundle import Manifest, Model, open_bundle
+from wattcast.forecasting.day_totals import Total
 from wattcast.forecasting.families import family_of
-from wattcast.forecasting.forecast import Forecast, Step, Tier
+from wattcast.forecasting.forecast import Forecast, Tier
+from wattcast.forecasting.origins import at_origin, starts_of, steps_of
 from wattcast.forecasting.registry import Record, ServingManifest, Slot
+from wattcast.forecasting.star import ANSWERS, STAR, at_size, for_meter, newcomer
 from wattcast.meter.table import Meter, MeterTable
 from wattcast.ports import ModelStore, ReadingStore
 
@@ -27,14 +30,14 @@ Array = npt.NDArray[np.floating]
 _IMPLAUSIBLE_MULTIPLE = 2.0
 # What a regression may give below zero for a load near zero: taken for zero, not for implausible.
 _NEAR_ZERO_KW = 0.05
-_LONGEST_SILENCE_S = 370 * 86_400
 
 
 @dataclass(frozen=True)
 class Ask:
     """What is asked: a task for a meter at a moment `now_s`.
 
-    readings: None for the stored ones; origin_s: None for the end of the readings; family: a family's key, empty for the champion.
+    readings: None for the stored ones; origin_s: None for the end of the readings; family: a family's key, empty for the champion;
+    yearly_kwh: what the meter uses in a year where that is known, for the model of all meters.
     """
 
     meter: str
@@ -43,6 +46,7 @@ class Ask:
     readings: MeterTable | None = None
     origin_s: int | None = None
     family: str = ""
+    yearly_kwh: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,12 +58,13 @@ class _Loaded:
 
 @dataclass(frozen=True, eq=False)
 class _Answer:
-    """Who answered, and the mean and quantiles of every step in kW, shape (horizon, 1 + levels)."""
+    """Who answered, the mean and quantiles of every step in kW, shape (horizon, 1 + levels), and those of the whole day."""
 
     tier: Tier
     model: str
     values: Array
     version: str = ""
+    totals: Mapping[str, Total] | None = None
 
 
 class ForecastService:
@@ -113,15 +118,24 @@ class ForecastService:
 
     def forecast(self, ask: Ask) -> Forecast:
         """The forecast of the highest tier that can answer. Raises BadRequest for an unknown meter or task, Unavailable where none can."""
-        slot = self.slot(ask.task, self.meter(ask.meter).id)
+        slot = self._slot_for(ask)
         why: list[str] = [slot.skipped] if slot.skipped else []
-        table, row = _at_origin(self._table(ask, slot, why), ask, slot)
-        answer = self._from_bundles(slot, ask.family, table, row, why)
+        table = self._table(ask, slot, why)
+        table, row = at_origin(table, slot.task, slot.frame(table.meter.zone), ask.origin_s)
+        answer = self._from_bundles(slot, ask, table, row, why)
         answer = answer or self._from_baseline(slot, table, row, why) or self._from_profile(slot, table, row)
         if answer is None:
             hint = "train one (make run), or give at least one reading"
             raise Unavailable(f'no model and no reading can answer {ask.task} for meter "{slot.meter}"', hint)
         return _forecast(ask, slot, table, row, answer, "; ".join(dict.fromkeys(why)))
+
+    def _slot_for(self, ask: Ask) -> Slot:
+        """The slot of the meter, else that of `*` for it: a meter never registered has to come with its readings."""
+        star, name = self.manifest.slot(ask.task, STAR), ask.meter or self.manifest.latest_meter
+        there = name in self.manifest.meters or (bool(name) and ask.readings is not None)
+        if star is not None and there and self.manifest.slot(ask.task, name) is None:
+            return newcomer(star, name)
+        return self.slot(ask.task, self.meter(ask.meter).id)
 
     def _table(self, ask: Ask, slot: Slot, why: list[str]) -> MeterTable:
         table = ask.readings
@@ -132,7 +146,7 @@ class ForecastService:
         if table is None:
             start = ask.now_s - ask.now_s % slot.step_s
             return MeterTable(self.meter(slot.meter), start, slot.step_s, np.empty(0, dtype=np.float32))
-        return replace(table, meter=self.meter(slot.meter))
+        return replace(table, meter=self.manifest.meters.get(slot.meter, table.meter))
 
     def _candidates(self, slot: Slot, family: str, why: list[str]) -> Iterator[tuple[Tier, str]]:
         answering = slot.answering
@@ -144,34 +158,42 @@ class ForecastService:
             yield "champion", slot.champion
         if slot.previous:
             yield "previous", slot.previous
+        star = self.manifest.slot(slot.task, STAR)
+        # Where a baseline beat every family of the meter, it goes before what was never tried on it.
+        if star is not None and star.champion and not slot.vetoed:
+            yield "shared", star.champion
 
-    def _from_bundles(self, slot: Slot, family: str, table: MeterTable, row: int, why: list[str]) -> _Answer | None:
+    def _from_bundles(self, slot: Slot, ask: Ask, table: MeterTable, row: int, why: list[str]) -> _Answer | None:
         """The first candidate that gives a plausible forecast; why the others did not goes to `why`."""
-        for tier, bundle_id in self._candidates(slot, family, why):
+        for tier, bundle_id in self._candidates(slot, ask.family, why):
             loaded = self._loaded.get(bundle_id)
             if loaded is None:
                 why.append(self.refused.get(bundle_id, "its model file is not loaded"))
                 continue
             title = family_of(loaded.manifest.family).title
-            shape = (loaded.manifest.step_s, loaded.manifest.horizon, loaded.manifest.levels)
-            if shape != (slot.step_s, slot.horizon, slot.levels):
+            spec = loaded.models[0].facts.spec
+            shape = (spec.step_s, spec.horizon, spec.gate_s, loaded.manifest.levels)
+            if shape != (slot.step_s, slot.horizon, slot.gate_s, slot.levels):
                 why.append(f"{title} of before was trained for another resolution, horizon or other quantiles")
                 continue
             model = next((model for model in loaded.models if model.can_answer(table, row)), None)
             if model is None:
                 why.append(loaded.models[-1].facts.needs(title))
                 continue
-            mean, quantiles = model.forecast(table, row)
-            limit = _IMPLAUSIBLE_MULTIPLE * loaded.manifest.largest_kw
+            own, size = at_size(for_meter(model, table.meter, ask.yearly_kwh), table, row, model)
+            mean, quantiles = own.forecast(table, row)
+            limit = _IMPLAUSIBLE_MULTIPLE * loaded.manifest.largest_kw * size
             values, least = np.column_stack([mean, quantiles]), _least_kw(table.meter, -limit)
             if np.isfinite(values).all() and (mean >= least - _NEAR_ZERO_KW).all() and (mean <= limit).all():
-                return _Answer(tier, title, np.maximum(values, least), loaded.id)
+                why += [ANSWERS] if tier == "shared" and not slot.champion else []
+                totals = own.totals(mean, quantiles, least)
+                return _Answer(tier, title, np.maximum(values, least), loaded.id, totals)
             why.append(f"{title} gave an implausible forecast ({float(np.min(mean)):.2f} to {float(np.max(mean)):.2f} kW)")
         return None
 
     def _from_baseline(self, slot: Slot, table: MeterTable, row: int, why: list[str]) -> _Answer | None:
         """The first of the task's baselines that is known at every step, with the spread it had when the models were trained."""
-        known = baselines(table, np.array([row]), slot.horizon, slot.baselines)
+        known = baselines(table, np.array([row]), slot.frame(table.meter.zone), slot.baselines)
         name = next((name for name in slot.baselines if np.isfinite(known[name]).all()), None)
         if name is None:
             why.append("too few readings for a baseline")
@@ -185,7 +207,7 @@ class ForecastService:
         record = self.record_of(slot)
         if record is None or record.fallback.profile.levels != slot.levels:
             return None
-        targets = table.start_s + (row + np.arange(slot.horizon, dtype=np.int64)) * slot.step_s
+        targets = starts_of(slot.frame(table.meter.zone), table.start_s + row * table.step_s)
         return _Answer("profile", "the typical day", record.fallback.profile.at(targets))
 
     def record_of(self, slot: Slot) -> Record | None:
@@ -210,25 +232,6 @@ class ForecastService:
         }
 
 
-def _at_origin(table: MeterTable, ask: Ask, slot: Slot) -> tuple[MeterTable, int]:
-    """The table up to the origin, padded with unmeasured rows where it ends before, and the origin's row. Raises BadRequest."""
-    if table.step_s != slot.step_s:
-        said = f"readings are at {table.step_s} s, {slot.task} works at {slot.step_s} s"
-        raise BadRequest(said, "average them to the task's resolution", {"readings": said})
-    last = table.last_measured_s()
-    origin = ask.origin_s if ask.origin_s is not None else (last if last is not None else table.end_s)
-    row = (origin - table.start_s) // table.step_s
-    if not 0 <= row * table.step_s <= (table.end_s - table.start_s) + _LONGEST_SILENCE_S:
-        said = "the origin lies before the first reading, or more than a year after the last"
-        raise BadRequest(said, "give an origin within or after the readings", {"origin": said})
-    missing = max(row - len(table), 0)
-    if missing:
-        blank = np.full(missing, np.nan, dtype=np.float32)
-        longer = {name: np.concatenate([values, blank]) for name, values in table.covariates.items()}
-        table = replace(table, power_kw=np.concatenate([table.power_kw, blank]), covariates=longer)
-    return table.rows(0, row), row
-
-
 def _least_kw(meter: Meter, otherwise: float) -> float:
     """The least load the meter can have: none below zero where it measures consumption."""
     return 0.0 if meter.flow == "consumption" else otherwise
@@ -237,20 +240,18 @@ def _least_kw(meter: Meter, otherwise: float) -> float:
 def _forecast(ask: Ask, slot: Slot, table: MeterTable, row: int, answer: _Answer, reason: str) -> Forecast:
     origin = table.start_s + row * table.step_s
     last = table.last_measured_s()
-    steps = tuple(
-        Step(origin + lead * slot.step_s, float(values[0]), dict(zip(slot.levels, map(float, values[1:]), strict=True)))
-        for lead, values in enumerate(answer.values)
-    )
     return Forecast(
         meter=slot.meter,
         zone=table.meter.zone,
         task=slot.task,
         origin_s=origin,
         step_s=slot.step_s,
-        steps=steps,
+        steps=steps_of(slot.frame(table.meter.zone), origin, slot.levels, answer.values),
         tier=answer.tier,
         reason=reason,
         model=answer.model,
         version=answer.version,
         data_age_s=None if last is None else max(ask.now_s - last, 0),
+        totals=answer.totals,
+        covers="the next steps" if slot.gate_s is None else "the next local day",
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -121,3 +122,58 @@ def test_what_cannot_be_asked_is_said(words: list[str], status: int, said: str, 
     assert told.returncode == status
     assert said in " ".join(told.stderr.replace("│", " ").split())
     assert ("hint: " in told.stderr) == (status == 1)
+
+
+@pytest.mark.parametrize(("words", "groups"), [
+    (["--family", "xgb"], {"base", "last hours", "yesterday", "last week", "calendar"}),
+    (["--family", "lgbm"], {"base", "last hours", "yesterday", "last week", "calendar"}),
+])  # fmt: skip
+def test_why_takes_the_mean_apart(words: list[str], groups: set[str], trained: Trained) -> None:
+    """--why --json: kW of every step in groups of words, which sum to the mean."""
+    told = wattcast(trained.folder, "forecast", trained.hours, "--why", "--json", *words)
+    answer = json.loads(told.stdout)
+    assert (told.returncode, told.stderr) == (0, "")
+    assert answer["why"]["groups"].keys() == groups
+    for step, parts in zip(answer["steps"], zip(*answer["why"]["groups"].values(), strict=True), strict=True):
+        assert step["mean"] == pytest.approx(sum(parts), abs=1e-4)
+
+
+def test_why_is_a_table_beside_a_curve_in_a_file(trained: Trained, tmp_path: Path) -> None:
+    """The mean of all steps and the highest one, a line per group and the sum; a JSON file holds the parts too."""
+    out = tmp_path / "tomorrow.json"
+    told = wattcast(trained.folder, "forecast", trained.hours, "--why", "--out", out)
+    whole = json.loads(out.read_text())
+    lines = {name: figures for name, *figures in (re.split(r"\s{2,}", line.strip()) for line in told.stdout.splitlines()[2:])}
+    means = [step["mean"] for step in whole["steps"]]
+    assert {"in all", "base", "yesterday", "calendar"} <= lines.keys()
+    assert [float(figure) for figure in lines["in all"]] == pytest.approx([sum(means) / 24, max(means)], abs=1e-3)
+    assert float(lines["yesterday"][0]) == pytest.approx(sum(whole["why"]["groups"]["yesterday"]) / 24, abs=1e-3)
+    assert max(whole["steps"], key=lambda step: float(step["mean"]))["start"] in told.stdout
+
+
+def test_why_of_a_change_starts_from_the_last_reading(trained: Trained) -> None:
+    """One step: one column, and the last reading in a group of its own."""
+    whole = json.loads(wattcast(trained.folder, "forecast", trained.minutes, "--task", "next_minute", "--why", "--json").stdout)
+    (last,) = whole["why"]["groups"]["the last reading"]
+    assert last == pytest.approx(float(tiny.minute_table(16).power_kw[-1]), abs=1e-3)
+    assert whole["steps"][0]["mean"] == pytest.approx(sum(parts[0] for parts in whole["why"]["groups"].values()), abs=1e-4)
+
+
+def test_why_of_a_baseline_says_that_there_is_nothing_to_take_apart(trained: Trained, tmp_path: Path) -> None:
+    """The forecast stands, without parts and with the reason."""
+    neighbour = write_csv(tmp_path / "neighbour.csv", tiny.hour_table(30))
+    told = in_process(trained.folder, "forecast", neighbour, "--why")
+    why = json.loads(told.stdout)["why"]
+    assert (told.returncode, why["groups"]) == (0, {})
+    assert "no model answered but " in why["reason"]
+    assert "Why: no model answered but " in in_process(trained.folder, "forecast", neighbour, "--why", "--out", tmp_path / "x.csv").stdout
+
+
+def test_why_without_the_learners_says_what_to_install(trained: Trained, tmp_path: Path) -> None:
+    """Where neither learner is installed: refused with the extra that brings them; the forecast without --why needs none."""
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules.update(xgboost=None, lightgbm=None)\n")
+    told = wattcast(trained.folder, "forecast", trained.hours, "--why", PYTHONPATH=str(tmp_path))
+    assert (told.returncode, told.stdout) == (1, "")
+    assert told.stderr.startswith("error: ")
+    assert told.stderr.splitlines()[-1].endswith('pip install "wattcast[explain]"')
+    assert wattcast(trained.folder, "forecast", trained.hours, PYTHONPATH=str(tmp_path)).returncode == 0

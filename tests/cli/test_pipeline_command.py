@@ -83,7 +83,7 @@ def test_again_nothing_runs(trained: Trained) -> None:
 def test_after_one_lightgbm_setting_only_lightgbm_and_what_follows_run_and_a_stop_loses_nothing(copy: Path) -> None:
     """Ctrl-C after the one training that is needed: exit 130, one line, the store as it was; the next run goes on without training."""
     before = models(copy)
-    change(copy, '"day_ahead": {"fast": {"rounds": 8, "learning_rate"', '"day_ahead": {"fast": {"rounds": 9, "learning_rate"')
+    change(copy, '"day_ahead": {"fast": {"rounds": 12, "learning_rate"', '"day_ahead": {"fast": {"rounds": 9, "learning_rate"')
     stopped, lines = run_until(copy, "scoring day_ahead")
     assert stopped == 130
     assert [line for line in lines if "training" in line] == ["training day_ahead, LightGBM Regressor (fast) ..."]
@@ -92,7 +92,7 @@ def test_after_one_lightgbm_setting_only_lightgbm_and_what_follows_run_and_a_sto
     assert models(copy) == before
     again = wattcast(copy, "pipeline")
     assert again.returncode == 0
-    assert again.stderr == "scoring day_ahead, 2 families ...\n"
+    assert again.stderr == "scoring day_ahead, 3 families ...\n"
     assert "registered meter hours" in again.stdout
     assert models(copy) != before
 

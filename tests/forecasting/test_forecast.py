@@ -33,6 +33,7 @@ def test_a_forecast_as_json() -> None:
         "meter": "house",
         "task": "day_ahead",
         "origin": "2010-03-28T03:00:00+02:00",
+        "covers": "the next steps",
         "resolution_s": 3_600,
         "unit": "kW",
         "zone": "Europe/Paris",
@@ -45,6 +46,7 @@ def test_a_forecast_as_json() -> None:
         "model": "the last reading repeated",
         "version": "",
         "data_age_s": None,
+        "totals": None,
     }
     assert replace(FORECAST, data_age_s=60).to_json()["data_age_s"] == 60
 

@@ -26,6 +26,7 @@ from wattcast.forecasting.registry import (
     record_to_json,
     slot_of,
 )
+from wattcast.forecasting.scorecard import ScoreRow
 from wattcast.meter.quality import QualityReport
 from wattcast.meter.table import Meter
 
@@ -167,12 +168,14 @@ def test_a_record_of_a_bundle() -> None:
     """What register writes: scores beside baselines, the veto with its model, golden forecasts, spread, profile, who and when."""
     opened = open_bundle(tiny.bundle("day_ahead", "rf"))
     quality = QualityReport("usable", ("A gap.",), {"rows": 5, "start": "2010"})
-    made = record_of(opened, {"history": LOST}, tiny.fallback_of(opened, tiny.hour_table()), quality, at="now", by="me", revision="abc")
+    row = ScoreRow("day_ahead", "rf", "history", opened.id, LOST, {"days1": 0.2})
+    made = record_of(opened, {"history": row}, tiny.fallback_of(opened, tiny.hour_table()), quality, at="now", by="me", revision="abc")
     assert made.veto == ("from history, mean_7_days has MAE 1.0000 kW, the family 1.2000",)
     assert (made.bundle, made.task, made.family, made.meter) == (opened.id, "day_ahead", "rf", "house")
     assert (made.trained_at, made.trained_by, made.revision, made.quality) == ("now", "me", "abc", quality)
     assert set(made.fallback.spread) == set(TASK.baselines)
     assert made.fallback.profile.levels == tiny.LEVELS
+    assert made.importance == {"history": {"days1": 0.2}}
     opened.replay(made.golden)
 
 

@@ -12,7 +12,7 @@ import tiny
 from wattcast.errors import Unavailable
 from wattcast.forecasting.backtest import first_test_row
 from wattcast.forecasting.bundle import open_bundle
-from wattcast.forecasting.families import family_keys
+from wattcast.forecasting.families import learner_keys
 from wattcast.forecasting.metrics import Score
 from wattcast.forecasting.scorecard import Scorecard, ScoreRow, score_families
 from wattcast.meter.table import Meter
@@ -49,8 +49,8 @@ def test_rows_hold_the_richest_model_of_each_family() -> None:
 
 def test_the_scores_of_a_bundle_are_all_its_models() -> None:
     """What register asks for: every model of a bundle, and nothing of another's."""
-    assert {name: score.mae for name, score in CARD.tests_of("a" * 64).items()} == {"history": 0.4, "one_reading": 0.45}
-    assert CARD.tests_of("d" * 64) == {}
+    assert {name: row.score.mae for name, row in CARD.rows_of("a" * 64).items()} == {"history": 0.4, "one_reading": 0.45}
+    assert CARD.rows_of("d" * 64) == {}
 
 
 def test_json_has_flat_rows_with_baselines() -> None:
@@ -121,7 +121,7 @@ def test_headline_figures_are_the_score_s() -> None:
 def test_families_are_scored_on_the_same_rows(task: str) -> None:
     """Every family of a task is judged on one set of rows of the test span, none of them trained on, each model by itself."""
     table = tiny.table_of(task)
-    own = {key: open_bundle(tiny.bundle(task, key)) for key in family_keys()}
+    own = {key: open_bundle(tiny.bundle(task, key)) for key in learner_keys()}
     for (rows, scored), model in zip(score_families(own, table, first_test_row(table, 0.8)), tiny.TASKS[task].models, strict=True):
         assert [(row.family, row.model, row.bundle) for row in rows] == [(key, model.name, own[key].id) for key in own]
         assert len({row.score.n for row in rows}) == 1

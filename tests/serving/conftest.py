@@ -11,7 +11,7 @@ import tiny
 from registered import BARN, HOURS, HOUSE, MINUTES, publish
 
 from wattcast.adapters.files import FileReadingStore
-from wattcast.forecasting.families import family_keys
+from wattcast.forecasting.families import learner_keys
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +22,7 @@ def registered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     publish(folder, BARN, {"day_ahead": [tiny.bundle("day_ahead", "lgbm")]})
     readings.put(replace(HOURS, meter=BARN))
     publish(folder, HOUSE, {name: [tiny.bundle(name, "xgb", seed=2)] for name in tiny.TASKS})
-    publish(folder, HOUSE, {name: [tiny.bundle(name, key) for key in family_keys()] for name in tiny.TASKS})
+    publish(folder, HOUSE, {name: [tiny.bundle(name, key) for key in learner_keys()] for name in tiny.TASKS})
     for table in (MINUTES, HOURS):
         readings.put(table)
     return folder

@@ -16,7 +16,7 @@ from registered import COARSE, HOURS, HOUSE, MINUTES, VETO, ask, publish, servin
 from wattcast.adapters.files import FileModelStore
 from wattcast.errors import Unavailable
 from wattcast.forecasting.bundle import open_bundle
-from wattcast.forecasting.families import family_keys, family_of
+from wattcast.forecasting.families import family_of, learner_keys
 from wattcast.forecasting.forecast import Forecast
 from wattcast.meter.table import Meter, MeterTable
 
@@ -46,7 +46,7 @@ def test_what_is_answered_is_what_the_bundle_forecasts(registered: Path) -> None
 
 
 @pytest.mark.parametrize("task", list(tiny.TASKS))
-@pytest.mark.parametrize("family", family_keys())
+@pytest.mark.parametrize("family", learner_keys())
 def test_the_family_asked_for_answers(registered: Path, task: str, family: str) -> None:
     """Every family of the drop-down answers; the champion's is called the champion."""
     slot = slot_in(registered, task)
@@ -57,7 +57,7 @@ def test_the_family_asked_for_answers(registered: Path, task: str, family: str) 
 
 def test_a_family_that_is_not_there_is_said(store: Path) -> None:
     """A vetoed family gives its reason, an unknown one that there is none; the champion answers."""
-    publish(store, HOUSE, {"day_ahead": [tiny.bundle("day_ahead", key) for key in family_keys()]}, vetoed=("lgbm",))
+    publish(store, HOUSE, {"day_ahead": [tiny.bundle("day_ahead", key) for key in learner_keys()]}, vetoed=("lgbm",))
     service = serving(store)
     vetoed = service.forecast(ask(family="lgbm"))
     assert vetoed.tier == "champion"
@@ -92,7 +92,7 @@ def test_original_fault_1_the_last_reading_counts_and_baselines_stand_beside(reg
     means = []
     for load in (0.3, 1.3, 2.3):
         reading = replace(one, power_kw=np.full(1, load, dtype=np.float32))
-        means.append([service.forecast(ask("next_minute", readings=reading, family=key)).steps[0].mean for key in family_keys()])
+        means.append([service.forecast(ask("next_minute", readings=reading, family=key)).steps[0].mean for key in learner_keys()])
     assert (np.diff(np.array(means), axis=0) > 0.5).all()
     slot = slot_in(registered, "next_minute")
     for bundle in slot.families.values():
@@ -183,7 +183,7 @@ def test_readings_without_covariates_are_answered(registered: Path) -> None:
 
 def test_health_says_what_is_loaded(registered: Path) -> None:
     """Ready, with serial, meters and how many bundles: three families and the champion before, twice; the barn shares one of them."""
-    assert serving(registered).health() == {"ready": True, "serial": 3, "meters": ["barn", "house"], "loaded": 8, "refused": {}}
+    assert serving(registered).health() == {"ready": True, "serial": 3, "meters": ["barn", "house"], "loaded": 12, "refused": {}}
 
 
 def test_what_a_bundle_was_trained_on_is_known(registered: Path) -> None:

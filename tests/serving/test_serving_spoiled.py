@@ -145,7 +145,7 @@ def test_a_net_forecast_can_be_too_small(store: Path) -> None:
 
 def test_quantiles_of_consumption_end_at_zero(store: Path) -> None:
     """A quantile head below zero is cut there where the meter cannot feed in."""
-    with_facts(store, lambda facts: facts["models"][0]["calibration"].update(factors=[20.0, 1.0, 1.0]))
+    with_facts(store, lambda facts: facts["models"][0]["calibration"].update(factors=[[[20.0, 1.0, 1.0]] * 3] * 4))
     forecast = serving(store).forecast(ask())
     assert forecast.tier == "champion"
     assert min(step.quantiles[0.1] for step in forecast.steps) == 0.0
@@ -153,7 +153,7 @@ def test_quantiles_of_consumption_end_at_zero(store: Path) -> None:
 
 def test_quantiles_that_are_no_numbers_are_not_given_out(store: Path) -> None:
     """A calibration gone wrong is a forecast that is not given out."""
-    with_facts(store, lambda facts: facts["models"][0]["calibration"].update(factors=[float("inf"), 1.0, 1.0]))
+    with_facts(store, lambda facts: facts["models"][0]["calibration"].update(factors=[[[float("inf"), 1.0, 1.0]] * 3] * 4))
     forecast = serving(store).forecast(ask())
     assert (forecast.tier, "implausible" in forecast.reason) == ("previous", True)
 

@@ -15,10 +15,10 @@ from wattcast.adapters.files import FileModelStore, FileReadingStore
 from wattcast.forecasting.backtest import first_test_row, scored_test
 from wattcast.forecasting.baselines import Fallback, climatological_profile, residual_spread
 from wattcast.forecasting.bundle import Model, open_bundle
-from wattcast.forecasting.families import family_of
-from wattcast.forecasting.features import Recent, Seasonal
+from wattcast.forecasting.families import learner_of
 from wattcast.forecasting.metrics import score
 from wattcast.forecasting.registry import Record, ServingManifest, Slot, slot_of
+from wattcast.forecasting.spec import Recent, Seasonal
 from wattcast.forecasting.tasks import Effort, ModelPlan, Task
 from wattcast.forecasting.training import Recipe, train
 from wattcast.meter.cleaning import resample
@@ -54,7 +54,7 @@ TASKS = {
         resolution_s=3_600,
         horizon=24,
         target="level",
-        models=(ModelPlan("history", 168, (Recent("power_kw", offsets=(0,)),), Seasonal(days=(1, 7))),),
+        models=(ModelPlan("history", 168, (Recent("power_kw", offsets=(0,)),), (Seasonal(days=(1, 7)),)),),
         baselines=("mean_7_days", "daily_naive"),
         embargo_steps=24,
         efforts=_EFFORT,
@@ -97,8 +97,8 @@ def _publish(store: Path, tables: dict[str, MeterTable], meter: Meter, families:
     records = []
     for name, table in tables.items():
         for key in families:
-            recipe = Recipe(name, TASKS[name], family_of(key), _SETTINGS[key], _EFFORT["fast"], LEVELS, 0.8, 1, 1)
-            data = train(table, first_test_row(table, 0.8), recipe, lambda _: None)
+            recipe = Recipe(name, TASKS[name], learner_of(key), _SETTINGS[key], _EFFORT["fast"], LEVELS, 0.8, 1, 1)
+            data = train(table, first_test_row(table, 0.8), recipe, lambda _: None).data
             models.put_bundle(data)
             veto = ("from history, daily_naive has MAE 0.1000 kW, the family 0.2000",) if f"{name}/{key}" in vetoed else ()
             records.append(record_of(data, table, veto))
@@ -122,7 +122,9 @@ def record_of(data: bytes, table: MeterTable, veto: tuple[str, ...] = ()) -> Rec
         validation={model.name: model.validation for model in manifest.models},
         veto=veto,
         golden=bundle.golden_forecasts(),
-        fallback=Fallback(residual_spread(table, manifest.horizon, manifest.baselines, LEVELS), climatological_profile(table, LEVELS)),
+        fallback=Fallback(
+            residual_spread(table, manifest.models[0].spec, manifest.baselines, LEVELS), climatological_profile(table, LEVELS)
+        ),
         quality=QualityReport("usable", ("30.0 days at 1 min.", "The longest gap lasts <3> days."), {}),
         trained_at="2026-11-24T20:58:00+00:00",
         trained_by="tester",

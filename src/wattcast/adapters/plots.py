@@ -46,6 +46,18 @@ def draw(folder: Path, stem: str, title: str, rows: Scored) -> None:
     _save(axes, folder / f"{stem}_interval_coverage.png")
 
 
+def draw_reliability(folder: Path, stem: str, title: str, rows: Scored) -> None:
+    """Write the reliability plot: for each quantile level the share of actuals at or below its forecast, on the diagonal where it holds."""
+    folder.mkdir(parents=True, exist_ok=True)
+    below = (rows.actual[:, None] <= rows.quantiles).mean(axis=0)
+    axes = _axes(f"{title}: do the quantiles hold?", "level of the quantile", "share of actuals at or below it")
+    axes.plot([0, 1], [0, 1], color="black", linewidth=0.8)
+    axes.plot(rows.levels, below, "o-", markersize=4, color="#2a6f97")
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1)
+    _save(axes, folder / f"{stem}_reliability.png")
+
+
 def _means(inside: npt.NDArray[np.bool_]) -> list[float]:
     return [float(part.mean()) if len(part) else 0.0 for part in np.array_split(inside, _COVERAGE_BINS)]
 

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from wattcast.cli import forecasting, looking, running
+from wattcast.cli import backtesting, card, forecasting, looking, pooling, running, tuning
 from wattcast.cli.console import explained
 
 app = typer.Typer(
@@ -45,14 +45,18 @@ _COMMANDS: list[tuple[Callable[..., None], str]] = [
     (running.serve, "wattcast serve --port 8080"),
     (looking.check, "wattcast check meter.csv"),
     (forecasting.forecast, "wattcast forecast meter.csv --out tomorrow.csv"),
+    (backtesting.backtest, "wattcast backtest meter.csv --refit-days 28"),
+    (tuning.tune, "wattcast tune --task day_ahead --family lgbm --minutes 30"),
+    (pooling.pool, "wattcast pool a.csv b.csv --simulated 40"),
     (looking.models, "wattcast models"),
+    (card.card, "wattcast card --out docs/model-card.md"),
     (looking.inspect, "wattcast inspect models/day_ahead/lgbm/model.wattcast"),
     (running.sample, "wattcast sample --out house.txt --days 30"),
     (running.data, "wattcast data"),
 ]
 for _command, _example in _COMMANDS:
     # Without the word it cannot do without, a command shows how it is used.
-    needs_a_word = _command in (looking.check, looking.inspect, forecasting.forecast)
+    needs_a_word = _command in (looking.check, looking.inspect, forecasting.forecast, backtesting.backtest)
     app.command(epilog=f"Example: {_example}", no_args_is_help=needs_a_word)(explained(_command))
 
 

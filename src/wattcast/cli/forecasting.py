@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from wattcast.config import Params
     from wattcast.forecasting.forecast import Forecast
     from wattcast.meter.table import MeterTable
+    from wattcast.ports import ModelStore
     from wattcast.serving import ForecastService
 
 _SUFFIXES = (".csv", ".parquet", ".json")
@@ -43,13 +44,17 @@ def forecast(  # noqa: PLR0913 (each is an option of the command)
     origin: Annotated[str, typer.Option(help="Moment to forecast from, ISO 8601. Without it, the end of the readings.")] = "",
     family: Annotated[str, typer.Option(help="xgb, rf or lgbm. Without it, the champion.")] = "",
     meter: Annotated[str, typer.Option(help="Registered meter that the readings are of. Without it, the file's name.")] = "",
+    yearly_kwh: Annotated[
+        float | None, typer.Option("--yearly-kwh", help="What the meter uses in a year, for the model of all meters (wattcast pool).")
+    ] = None,
+    why: Annotated[bool, typer.Option("--why", help="Show what yesterday, the calendar, ... add to the mean, in kW.")] = False,
     out: Annotated[Path | None, typer.Option(callback=_suffix, help="Write the curve to FILE.csv, .parquet or .json.")] = None,
     store: Store = None,
     as_json: AsJson = False,
 ) -> None:
     """Forecast from the end of a meter file. Prints JSON, on a terminal a table.
 
-    A registered meter is answered by its champion; any other one by a baseline of its own readings, and the answer says so.
+    A registered meter is answered by its champion; any other one by the model of all meters, else by a baseline; the answer says which.
     """
     from wattcast.adapters.wiring import connect
     from wattcast.config import nearest
@@ -66,15 +71,10 @@ def forecast(  # noqa: PLR0913 (each is an option of the command)
     step_s = service.slot(task, readings.meter.id).step_s
     if family and family not in family_keys():
         raise BadParams(f'"{family}" is no family{nearest(family, family_keys())}', "leave --family out for the champion")
-    asked = _at(step_s, readings, task, params)
-    answer = service.forecast(Ask(readings.meter.id, task, int(time.time()), asked, origin_s, family))
-    if out is not None:
-        _write(answer, out)
-        (say_aside if as_json else say)(f"{out}: {len(answer.steps)} steps, {_about(answer)}")
-    if as_json or (out is None and not sys.stdout.isatty()):
-        print_json(answer.to_json())
-    elif out is None:
-        _show(answer)
+    asked = at_resolution(step_s, readings, task, params)
+    answer = service.forecast(Ask(readings.meter.id, task, int(time.time()), asked, origin_s, family, yearly_kwh))
+    whole = answer.to_json() | ({"why": _taken_apart(answer, services.store, asked, yearly_kwh)} if why else {})
+    _tell(answer, whole, out, as_json=as_json)
 
 
 def _readings(file: Path, service: ForecastService, params: Params, meter: str, origin: str) -> tuple[MeterTable, int | None]:
@@ -95,7 +95,8 @@ def _readings(file: Path, service: ForecastService, params: Params, meter: str, 
     return to_table(replace(readings, frame=known)), origin_s
 
 
-def _at(step_s: int, readings: MeterTable, task: str, params: Params) -> MeterTable:
+def at_resolution(step_s: int, readings: MeterTable, task: str, params: Params) -> MeterTable:
+    """The readings averaged to the task's resolution. Raises BadRequest where they are too coarse for it."""
     from wattcast.meter.cleaning import resample
 
     if step_s == readings.step_s:
@@ -126,7 +127,8 @@ def _introduce(service: ForecastService, task: str, known: MeterTable, params: P
     if task not in params.tasks:
         raise BadParams(f'"{task}" is no task{nearest(task, list(params.tasks))}', "params.yaml states the tasks")
     plan, meter = params.tasks[task], known.meter
-    table = _at(plan.resolution_s, known, task, params)
+    table = at_resolution(plan.resolution_s, known, task, params)
+    spread = residual_spread(table, plan.frame(meter.zone), plan.baselines, params.quantiles)
     record = Record(
         bundle="readings",
         task=task,
@@ -136,9 +138,7 @@ def _introduce(service: ForecastService, task: str, known: MeterTable, params: P
         validation={},
         veto=(),
         golden={},
-        fallback=Fallback(
-            residual_spread(table, plan.horizon, plan.baselines, params.quantiles), climatological_profile(table, params.quantiles)
-        ),
+        fallback=Fallback(spread, climatological_profile(table, params.quantiles)),
         quality=QualityReport("usable", ()),
         trained_at="",
         trained_by="",
@@ -150,37 +150,62 @@ def _introduce(service: ForecastService, task: str, known: MeterTable, params: P
     service.records[record.bundle] = record
 
 
-def _write(answer: Forecast, out: Path) -> None:
+def _taken_apart(answer: Forecast, store: ModelStore, readings: MeterTable, yearly_kwh: float | None) -> dict[str, Any]:
+    """What each group adds to the mean of every step, or the reason why nothing is said of it."""
+    from wattcast.forecasting.bundle import open_bundle
+    from wattcast.forecasting.contributions import explain, unexplained
+
+    if not answer.version:
+        return unexplained(answer.model)
+    bundle = open_bundle(store.bundle(answer.version), expected_id=answer.version, native=True)
+    row = (answer.origin_s - readings.start_s) // readings.step_s
+    return explain(bundle, readings, row, yearly_kwh).to_json()
+
+
+def _tell(answer: Forecast, whole: dict[str, Any], out: Path | None, *, as_json: bool) -> None:
+    """The curve in its file, as JSON or as a table, and beside a file and a table what makes it up."""
+    if out is not None:
+        _write(whole, out)
+        (say_aside if as_json else say)(f"{out}: {len(answer.steps)} steps, {_about(answer)}")
+    if as_json or (out is None and not sys.stdout.isatty()):
+        print_json(whole)
+        return
+    if out is None:
+        _show(answer, whole)
+    if "why" in whole:
+        _show_why(whole)
+
+
+def _write(whole: dict[str, Any], out: Path) -> None:
     from wattcast.adapters.files import write_atomically
 
-    write_atomically(out, {".json": _as_json, ".csv": _as_csv, ".parquet": _as_parquet}[out.suffix](answer))
+    write_atomically(out, {".json": _as_json, ".csv": _as_csv, ".parquet": _as_parquet}[out.suffix](whole))
 
 
-def _as_json(answer: Forecast) -> bytes:
-    return json.dumps(answer.to_json(), indent=1, ensure_ascii=False).encode()
+def _as_json(whole: dict[str, Any]) -> bytes:
+    return json.dumps(whole, indent=1, ensure_ascii=False).encode()
 
 
-def _as_csv(answer: Forecast) -> bytes:
+def _as_csv(whole: dict[str, Any]) -> bytes:
     text = io.StringIO(newline="")
-    rows = _rows(answer)
+    rows = _rows(whole)
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue().encode()
 
 
-def _as_parquet(answer: Forecast) -> bytes:
+def _as_parquet(whole: dict[str, Any]) -> bytes:
     import polars as pl
 
-    frame = pl.DataFrame(_rows(answer)).with_columns(pl.col("start", "origin").str.to_datetime("%Y-%m-%dT%H:%M:%S%:z", time_zone="UTC"))
+    frame = pl.DataFrame(_rows(whole)).with_columns(pl.col("start", "origin").str.to_datetime("%Y-%m-%dT%H:%M:%S%:z", time_zone="UTC"))
     buffer = io.BytesIO()
     frame.write_parquet(buffer)
     return buffer.getvalue()
 
 
-def _rows(answer: Forecast) -> list[dict[str, Any]]:
+def _rows(whole: dict[str, Any]) -> list[dict[str, Any]]:
     """One flat row per step, with what stands behind it repeated in each."""
-    whole = answer.to_json()
     behind = {name: whole[name] for name in ("meter", "task", "origin", "tier", "model", "version")}
     return [
         {"start": step["start"], "mean_kw": step["mean"]}
@@ -197,12 +222,28 @@ def _about(answer: Forecast) -> str:
     return f"by {answer.model}{version}, {TIERS[answer.tier]}" + (f": {answer.reason}" if answer.reason else "")
 
 
-def _show(answer: Forecast) -> None:
-    whole = answer.to_json()
+def _show(answer: Forecast, whole: dict[str, Any]) -> None:
     say(f"{answer.task} of meter {answer.meter} from {whole['origin']}, kW")
     say(_about(answer))
     levels = [f"P{level * 100:g}" for level in answer.steps[0].quantiles]
     rows = table("start", "mean", *levels)
     for step in whole["steps"]:
         rows.add_row(step["start"], f"{step['mean']:.3f}", *(f"{value:.3f}" for value in step["quantiles"].values()))
+    stdout().print(rows)
+
+
+def _show_why(whole: dict[str, Any]) -> None:
+    why, steps = whole["why"], whole["steps"]
+    if not why["groups"]:
+        say(f"Why: {why['reason']}")
+        return
+    highest = max(range(len(steps)), key=lambda number: float(steps[number]["mean"]))
+    parts = {**why["groups"], "in all": [sum(step) for step in zip(*why["groups"].values(), strict=True)]}
+    at = [f"highest step, {steps[highest]['start']}"] if len(steps) > 1 else []
+    rows = table("Why this forecast, kW", f"mean of {len(steps)} steps" if at else steps[0]["start"], *at)
+    for name, kw in parts.items():
+        sign = "" if name in ("base", "the last reading", "in all") else "+"
+        # Rounded first, and added to nothing: no minus before what rounds to zero.
+        figures = [round(sum(kw) / len(kw), 3) + 0.0, *(round(kw[highest], 3) + 0.0 for _ in at)]
+        rows.add_row(name, *(f"{figure:{sign}.3f}" for figure in figures))
     stdout().print(rows)

@@ -14,7 +14,7 @@ from wattcast.forecasting.families import family_of
 from wattcast.forecasting.forecast import iso
 from wattcast.forecasting.metrics import Score
 from wattcast.forecasting.registry import Record, ServingManifest, Slot
-from wattcast.forecasting.spec import FeatureSpec
+from wattcast.forecasting.spec import FeatureSpec, Seasonal
 from wattcast.meter.quality import step_in_words
 
 Values = dict[str, Any]
@@ -109,7 +109,7 @@ def _model(facts: ModelFacts) -> Values:
         "least_readings": facts.least_readings,
         "history_steps": facts.spec.history_steps,
         "features": list(facts.spec.names),
-        "in_words": list(_in_words(facts.spec)),
+        "in_words": list(in_words(facts.spec)),
         "validation": score_as_values(facts.validation),
     }
 
@@ -121,7 +121,9 @@ def show_inside(facts: Values) -> None:
     say(f"  {facts['task']}, {family_of(facts['family']).title}, format {facts['format']}, {facts['size_bytes']:,} bytes")
     say(f"  meter {meter['id']}{' (SIMULATED)' if meter['simulated'] else ''}, {meter['zone']}, {meter['flow']}")
     say(f"  trained on {facts['train_rows']:,} readings of {facts['step_s']} s, {facts['train_start']} to {facts['train_end']}")
-    say(f"  settings {_pairs(facts['params']['settings'])}; {_pairs({name: facts['params'][name] for name in ('seed', 'threads')})}")
+    settings = facts["params"].get("settings", {key: member[:12] for key, member in facts["params"].get("members", {}).items()})
+    drawn = {name: facts["params"][name] for name in ("seed", "threads") if name in facts["params"]}
+    say(f"  {'settings' if drawn else 'the mean of'} {_pairs(settings | drawn)}")
     say(f"  made with {_pairs(facts['versions'])}; {facts['replay']}")
     for model in facts["models"]:
         say(f"\nmodel {model['name']}: {len(model['features'])} features; answers from {model['least_readings']} readings on")
@@ -142,7 +144,8 @@ def _show_validation(score: Values) -> None:
     stdout().print(rows)
 
 
-def _in_words(spec: FeatureSpec) -> Iterator[str]:
+def in_words(spec: FeatureSpec) -> Iterator[str]:
+    """What a model looks at, a line for each part of its spec."""
     yield "predicts the load" if spec.target == "level" else "predicts the change since the last reading"
     for part in spec.recent:
         earlier = tuple(offset for offset in part.offsets if offset)
@@ -155,15 +158,24 @@ def _in_words(spec: FeatureSpec) -> Iterator[str]:
         ]
         pieces += [f"the last change above {part.event:g}"] if part.event is not None else []
         yield f"{part.column}: {'; '.join(pieces)}"
-    if spec.seasonal.days:
-        yield f"the same time {_numbers(spec.seasonal.days)} days before"
-    if spec.seasonal.hours:
-        yield f"the load {_numbers(spec.seasonal.hours)} hours before"
-    for mean in spec.seasonal.means:
-        yield f"mean of the same time {_numbers(mean)} days before"
+    yield from (line for part in spec.seasonal for line in _seasonal_in_words(part))
+    for known in spec.known:
+        yield f"{known.column}: as known ahead of the time forecast"
     if spec.calendar:
         holidays = f" ({len(spec.holidays)} holidays known)" if "holiday" in spec.calendar else ""
         yield f"{', '.join(spec.calendar)} of the time forecast{holidays}".replace("_", " ")
+
+
+def _seasonal_in_words(part: Seasonal) -> Iterator[str]:
+    about = ("" if part.column == "power_kw" else f" of {part.column}") + (f", {part.nearby} steps around it too" if part.nearby else "")
+    if part.days:
+        yield f"the same time {_numbers(part.days)} days before{about}"
+    if part.hours:
+        yield f"the load {_numbers(part.hours)} hours before{about}"
+    for mean in part.means:
+        yield f"mean of the same time {_numbers(mean)} days before{about}"
+    if part.kinds:
+        yield f"mean of the same time on days of the same kind, last {_numbers(part.kinds)} days{about}"
 
 
 def _numbers(values: tuple[int, ...]) -> str:

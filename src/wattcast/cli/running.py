@@ -63,22 +63,35 @@ def serve(
 
 def sample(
     *,
-    out: Annotated[Path, typer.Option(help="Where the file goes.")] = SAMPLE,
+    out: Annotated[Path | None, typer.Option(help="Where the file goes.", show_default=str(SAMPLE))] = None,
     days: Annotated[int, typer.Option(min=1, max=4_000, help="How many days of minutes.")] = 400,
     seed: Annotated[int, typer.Option(min=0, help="Another seed, another house.")] = 20_240_101,
+    heat_pump: Annotated[bool, typer.Option("--heat-pump", help="With a heat pump, and a temperature forecast beside it.")] = False,
     json: AsJson = False,
 ) -> None:
     """Simulate a house and write its readings as a meter file."""
+    from wattcast.adapters.files import write_atomically
     from wattcast.config import meter_id_of
+    from wattcast.meter.sample import House, as_uci_text, simulate
+    from wattcast.meter.weather import as_csv, temperature_forecast
 
-    if out.exists():
-        raise Unavailable(f"{out} is there already", "name another file with --out, or delete it")
-    _simulate(out, days, seed)
+    out = out or SAMPLE.with_name("simulated-heat-pump.txt" if heat_pump else SAMPLE.name)
+    weather = out.with_name(f"{out.stem}-weather.csv")
+    for path in (out, weather) if heat_pump else (out,):
+        if path.exists():
+            raise Unavailable(f"{path} is there already", "name another file with --out, or delete it")
+    if heat_pump:
+        write_atomically(weather, as_csv(temperature_forecast(House().first_day, days, seed)))
+    write_atomically(out, as_uci_text(simulate(days, seed, heat_pump=heat_pump)))
     if json:
-        print_json({"path": str(out), "days": days, "seed": seed, "simulated": True})
+        print_json({"path": str(out), "days": days, "seed": seed, "simulated": True} | ({"known": str(weather)} if heat_pump else {}))
         return
-    say(f"{out}: {days} days of minutes of a SIMULATED house")
-    if out.name != SAMPLE.name:
+    say(f"{out}: {days} days of minutes of a SIMULATED house{' with a heat pump' if heat_pump else ''}")
+    if heat_pump:
+        say(f"{weather}: what was forecast of the temperature outside it, every 6 hours for the next 72")
+        say(f"to use both, params.yaml needs under meters:  {meter_id_of(out)}: {{simulated: true, known: {weather}}}")
+        say("and in the models of day_ahead:  known: [{column: temperature_c, offsets: [0], means: [6, 24]}]")
+    elif out.name != SAMPLE.name:
         say(f"for pages to say so too, params.yaml needs under meters:  {meter_id_of(out)}: {{simulated: true}}")
 
 

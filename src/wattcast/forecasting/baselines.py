@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
 from wattcast.errors import NotEnoughHistory
-from wattcast.forecasting.features import Rows, build_features
+from wattcast.forecasting.features import Features, build_features
+from wattcast.forecasting.lookback import Rows
 from wattcast.forecasting.spec import FeatureSpec, Recent, Seasonal
-from wattcast.meter.clock import DAY_S, HOUR_S, Instants, utc_offset_s
+from wattcast.meter.clock import DAY_S, HOUR_S, Instants, season_of, utc_offset_s
 from wattcast.meter.table import MeterTable, Values
 
 _WEEK = tuple(range(1, 8))
@@ -21,12 +22,14 @@ _SOURCES: Mapping[str, tuple[str, ...]] = {
     "persistence": ("power_kw[-0]",),
     "daily_naive": ("days1", "days2"),
     "weekly_naive": ("days7", "days14"),
+    "yearly_naive": ("days364",),
     "mean_7_days": ("mean_days1to7by1",),
 }
 TITLES: Mapping[str, str] = {
     "persistence": "the last reading repeated",
     "daily_naive": "the same time a day before",
     "weekly_naive": "the same time a week before",
+    "yearly_naive": "the same weekday and time a year (52 weeks) before",
     "mean_7_days": "the mean of the same time on the last 7 days",
 }
 
@@ -36,30 +39,39 @@ def baseline_names() -> tuple[str, ...]:
     return tuple(_SOURCES)
 
 
-def baselines(table: MeterTable, origins: Rows, horizon: int, names: tuple[str, ...], leads: Rows | None = None) -> dict[str, Values]:
-    """Each baseline's forecast in kW, one value per (origin, lead) as in `build_features`, NaN where its readings are not known."""
+def baselines(table: MeterTable, origins: Rows, spec: FeatureSpec, names: tuple[str, ...]) -> dict[str, Values]:
+    """Each baseline's forecast in kW, one value per row as in `build_features` with this spec, NaN where its readings are not known."""
+    return _of_features(build_features(table, origins, _baseline_spec(spec, names)), names)
+
+
+def residual_spread(
+    table: MeterTable, spec: FeatureSpec, names: tuple[str, ...], levels: tuple[float, ...], most_origins: int = 20_000
+) -> dict[str, dict[str, float]]:
+    """How far actuals lay from each baseline: its name -> level -> kW to add. Over at most so many origins, evenly spread."""
+    # Of a task with a gate every origin away from it gives no row.
+    most = len(table) + 1 if spec.gate_s is not None else min(len(table) + 1, most_origins)
+    origins = np.linspace(0, len(table), most).astype(np.int64)
+    features = build_features(table, origins, _baseline_spec(spec, names))
+    spread = {}
+    for name, forecast in _of_features(features, names).items():
+        residual = (features.targets - forecast)[np.isfinite(features.targets - forecast)]
+        spread[name] = {f"{level:g}": float(np.quantile(residual, level)) if residual.size else 0.0 for level in levels}
+    return spread
+
+
+def _baseline_spec(spec: FeatureSpec, names: tuple[str, ...]) -> FeatureSpec:
+    """The rows of `spec` with what these baselines look at as their only features."""
     needed = {source for name in names for source in _SOURCES[name]}
     recent = (Recent("power_kw", offsets=(0,)),) if "power_kw[-0]" in needed else ()
     days = tuple(sorted(int(name.removeprefix("days")) for name in needed if name.startswith("days")))
     seasonal = Seasonal(days=days, means=(_WEEK,) if "mean_days1to7by1" in needed else ())
-    spec = FeatureSpec(table.step_s, horizon, table.meter.zone, recent=recent, seasonal=seasonal, calendar=())
-    features = build_features(table, origins, spec, leads)
+    parts = (seasonal,) if seasonal != Seasonal() else ()
+    return replace(spec, recent=recent, seasonal=parts, known=(), calendar=(), target="level", scale=None)
+
+
+def _of_features(features: Features, names: tuple[str, ...]) -> dict[str, Values]:
     columns = {name: features.matrix[:, index] for index, name in enumerate(features.names)}
     return {name: _first_known([columns[source] for source in _SOURCES[name]]) for name in names}
-
-
-def residual_spread(
-    table: MeterTable, horizon: int, names: tuple[str, ...], levels: tuple[float, ...], most_origins: int = 20_000
-) -> dict[str, dict[str, float]]:
-    """How far actuals lay from each baseline: its name -> level -> kW to add. Over at most so many origins, evenly spread."""
-    origins = np.linspace(0, len(table), min(len(table) + 1, most_origins)).astype(np.int64)
-    rows = (origins[:, None] + np.arange(horizon)).ravel()
-    actual = np.where(rows < len(table), table.power_kw[np.minimum(rows, len(table) - 1)], np.float32(np.nan))
-    spread = {}
-    for name, forecast in baselines(table, origins, horizon, names).items():
-        residual = (actual - forecast)[np.isfinite(actual - forecast)]
-        spread[name] = {f"{level:g}": float(np.quantile(residual, level)) if residual.size else 0.0 for level in levels}
-    return spread
 
 
 def _first_known(columns: list[Values]) -> Values:
@@ -128,5 +140,4 @@ def _summary(power: npt.NDArray[np.float64], levels: tuple[float, ...], otherwis
 def _cell_of(instants: Instants, zone: str) -> tuple[Instants, Instants, Instants]:
     """Season (0 = December to February), kind of day and hour of the local time of each instant."""
     day, second = np.divmod(instants + utc_offset_s(zone, instants), DAY_S)
-    month = (day.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)) % 12
-    return ((month + 1) % 12) // 3, ((day + 3) % 7 >= 5).astype(np.int64), second // HOUR_S
+    return season_of(day), ((day + 3) % 7 >= 5).astype(np.int64), second // HOUR_S

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from pydantic import TypeAdapter
 
 from wattcast.errors import BadBundle
+from wattcast.forecasting.day_totals import DayTotals, Total
 from wattcast.forecasting.features import Features, build_features
 from wattcast.forecasting.heads import Heads
 from wattcast.forecasting.intervals import Calibration
@@ -37,7 +38,10 @@ _AGAIN = "run the pipeline again (make run), or answer from another bundle"
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """One model of a bundle: its features, its calibration, how it did inside the training span, and the files of its native heads."""
+    """One model of a bundle: its features, its calibration, how it did inside the training span, and the files of its native heads.
+
+    totals: what it says of the energy and the peak of a day, where its forecasts are that long.
+    """
 
     name: str
     least_readings: int
@@ -45,6 +49,7 @@ class ModelFacts:
     calibration: Calibration
     validation: Score
     native: tuple[str, ...]
+    totals: DayTotals | None = None
 
     def needs(self, title: str) -> str:
         """What must have been measured for the model to answer, in words."""
@@ -94,9 +99,20 @@ class Model:
 
     def predict(self, features: Features) -> tuple[Array, Array]:
         """Mean (rows,) and calibrated quantiles (rows, levels) in kW for rows built with this model's spec; NaN without a base."""
-        outputs = self.heads(features.matrix)
-        base = features.base_kw[:, None]
-        return outputs[:, 0] + features.base_kw, self.facts.calibration.apply(outputs[:, 1:]) + base
+        outputs = features.in_kw(self.heads(features.matrix))
+        return outputs[:, 0], self.facts.calibration.apply(outputs[:, 1:], features.target_s)
+
+    def totals(self, mean: Array, quantiles: Array, least_kw: float) -> dict[str, Total] | None:
+        """Energy and peak of the day that the forecast begins with, none below what the meter can have; None for less than a day."""
+        found = self.facts.totals.apply(mean, quantiles, self.facts.spec.step_s) if self.facts.totals else None
+        if found is None:
+            return None
+        return {
+            name: Total(
+                mean=max(total["mean"], least_kw), quantiles={level: max(value, least_kw) for level, value in total["quantiles"].items()}
+            )
+            for name, total in found.items()
+        }
 
     def can_answer(self, table: MeterTable, row: int) -> bool:
         """Whether enough was measured before `row`, the last reading included where the heads count from it."""

@@ -5,31 +5,36 @@ A row is one (origin, lead). Numpy over the meter table's arrays, the same code 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from wattcast.forecasting.spec import FeatureSpec, Recent, Seasonal, all_days
-from wattcast.meter.clock import DAY_S, HOUR_S, Instants, utc_offset_s, wall_clock_days_before
+from wattcast.forecasting.lookback import History, Matrix, Rows, is_holiday, recent_columns, seasonal_columns
+from wattcast.forecasting.spec import FeatureSpec, Known, Scale
+from wattcast.meter.clock import DAY_S, HOUR_S, Instants, local_midnight_s, utc_offset_s
 from wattcast.meter.table import MeterTable, Values
 
-Matrix = npt.NDArray[np.float32]
-Rows = npt.NDArray[np.int64]
-Sums = npt.NDArray[np.float64]
-
 _BLOCK = 16_384
+_LEAST_SCALE_KW = 0.01
+_DAYS_OF_YEAR = 365.25
 
 
 @dataclass(frozen=True, eq=False)
 class Features:
-    """One row per (origin, lead), origins outermost. matrix: float32, NaN = not known. base_kw: what a "change" counts from, else zero."""
+    """One row per (origin, lead), origins outermost. matrix: float32, NaN = not known. targets: what heads learn; NaN = not measured.
+
+    base_kw: what a "change" counts from, else zero; scale_kw: what a load was divided by, else one. origin: the row of the table at
+    whose start each row's origin lies; lead: from 1.
+    """
 
     matrix: Matrix
     names: tuple[str, ...]
     targets: Values
     base_kw: Values
+    scale_kw: Values
+    origin: Rows
+    lead: Rows
     target_s: Instants
 
     @property
@@ -37,182 +42,115 @@ class Features:
         """The rows whose target was measured and whose base is known, shape (rows,)."""
         return np.isfinite(self.targets) & np.isfinite(self.base_kw)
 
+    def in_kw(self, outputs: Matrix) -> Matrix:
+        """What heads put out for these rows, shape (rows, heads), in kW."""
+        return outputs * self.scale_kw[:, None] + self.base_kw[:, None]
+
+
+def leads_of(spec: FeatureSpec, origins_s: Instants) -> Rows:
+    """The leads that a forecast from each instant has, shape (origins, most leads), 0 where an origin has fewer.
+
+    Without a gate 1 to the horizon; with one, those of the next local day (23 to 25 hours) for an origin at the gate, else none.
+    """
+    if spec.gate_s is None:
+        return np.broadcast_to(np.arange(1, spec.horizon + 1), (len(origins_s), spec.horizon))
+    midnights = local_midnight_s(spec.zone, origins_s, days=1), local_midnight_s(spec.zone, origins_s, days=2)
+    first, stop = ((midnight - origins_s) // spec.step_s for midnight in midnights)
+    at_gate = (origins_s + utc_offset_s(spec.zone, origins_s)) % DAY_S == spec.gate_s
+    leads = first[:, None] + np.arange(1, (DAY_S + HOUR_S) // spec.step_s + 1)
+    return np.where((leads <= stop[:, None]) & at_gate[:, None], leads, 0)
+
 
 def build_features(table: MeterTable, origins: Rows, spec: FeatureSpec, leads: Rows | None = None) -> Features:
     """One row of features for every origin and lead, from what had ended by each origin.
 
     origins: row indices into `table`, 0 to len(table): the origin is the START of that row, so rows before it are known. leads: shape
-    (origins, k) where only some leads are wanted, else all of 1 to horizon. Targets not in the table are NaN.
+    (origins, k) where only some leads are wanted (0: none), else all that the spec has. Targets not in the table are NaN.
     """
     origins = np.asarray(origins, dtype=np.int64)
     if leads is None:
-        leads = np.broadcast_to(np.arange(1, spec.horizon + 1), (len(origins), spec.horizon))
-    per_origin = leads.shape[1]
-    matrix = np.empty((leads.size, len(spec.names)), dtype=np.float32)
-    targets, base = np.empty(leads.size, dtype=np.float32), np.zeros(leads.size, dtype=np.float32)
-    for first in range(0, len(origins), block := max(_BLOCK // per_origin, 1)):
-        part, rows = slice(first, first + block), slice(first * per_origin, (first + block) * per_origin)
+        leads = leads_of(spec, table.start_s + origins * table.step_s)
+    wanted = leads > 0
+    counts = wanted.sum(axis=1)
+    ends = np.concatenate([[0], np.cumsum(counts)])
+    origin, lead = np.repeat(origins, counts), leads[wanted]
+    matrix = np.empty((len(origin), len(spec.names)), dtype=np.float32)
+    targets, base, scale = (np.full(len(origin), value, dtype=np.float32) for value in (np.nan, 0.0, 1.0))
+    for first in range(0, len(origins), block := max(_BLOCK // leads.shape[1], 1)):
+        part = slice(first, min(first + block, len(origins)))
+        rows = slice(ends[part.start], ends[part.stop])
         # Only the stretch that this block can see, so that memory does not grow with the table.
         reach = max(int(origins[part].min()) - spec.history_steps, 0)
-        history = _History(table.rows(reach, int(origins[part].max()) + spec.horizon))
-        here = origins[part] - reach
-        _fill(matrix[rows], history, here, leads[part], spec)
+        history = History(table.rows(reach, int(origins[part].max()) + spec.last_lead))
+        _fill(matrix[rows], history, origins[part] - reach, counts[part], lead[rows], spec)
         if spec.target == "change":
-            base[rows] = np.repeat(history.at("power_kw", here - 1), per_origin)
-        targets[rows] = history.at("power_kw", (here[:, None] + leads[part] - 1).ravel()) - base[rows]
-    target_s = table.start_s + (origins[:, None] + leads - 1).ravel() * table.step_s
-    return Features(matrix, spec.names, targets, base, target_s)
+            base[rows] = history.at("power_kw", origin[rows] - reach - 1)
+        if spec.scale is not None:
+            scale[rows] = _scaled(matrix[rows], history, origin[rows] - reach, spec, spec.scale)
+        targets[rows] = (history.at("power_kw", origin[rows] - reach + lead[rows] - 1) - base[rows]) / scale[rows]
+    return Features(matrix, spec.names, targets, base, scale, origin, lead, table.start_s + (origin + lead - 1) * table.step_s)
 
 
-def _fill(out: Matrix, history: _History, origins: Rows, leads: Rows, spec: FeatureSpec) -> None:
+def _fill(out: Matrix, history: History, origins: Rows, counts: Rows, lead: Rows, spec: FeatureSpec) -> None:
     """Write the columns of one block of origins, left to right, in the order of `spec.names`."""
-    blocks: list[npt.NDArray[np.generic]] = [leads.reshape(-1, 1)] if spec.horizon > 1 else []
-    recent = (_recent(history, origins, part, spec.event_memory) for part in spec.recent)
-    blocks.extend(np.repeat(block, leads.shape[1], axis=0) for block in recent)
-    if spec.seasonal != Seasonal():
-        blocks.append(_seasonal(history, origins, leads, spec))
+    table = history.table
+    origin = np.repeat(origins, counts)
+    targets = table.start_s + (origin + lead - 1) * table.step_s
+    blocks: list[npt.NDArray[np.generic]] = [lead[:, None]] if spec.last_lead > 1 else []
+    blocks += [np.repeat(recent_columns(history, origins, part, spec.event_memory), counts, axis=0) for part in spec.recent]
+    blocks += [seasonal_columns(history, origin, targets, part, spec) for part in spec.seasonal]
+    blocks += [_known_columns(table, origin, targets, part) for part in spec.known]
     if spec.calendar:
-        targets = history.table.start_s + (origins[:, None] + leads - 1).ravel() * history.table.step_s
         blocks.append(_calendar(targets, spec))
+    if spec.scale is not None:
+        blocks.append(np.empty((len(origin), 1), dtype=np.float32))
     np.concatenate(blocks, axis=1, out=out, casting="same_kind")
 
 
-class _History:
-    """The table's columns, padded so that a row outside it reads as NaN, with running sums made once and only where asked for."""
-
-    def __init__(self, table: MeterTable) -> None:
-        self.table = table
-        self._padded: dict[str, Values] = {}
-        self._sums: dict[tuple[str, int], Sums] = {}
-        self._events: dict[tuple[str, float], tuple[Rows, Values]] = {}
-
-    def values(self, column: str) -> Values:
-        if column not in self._padded:
-            edge = np.full(1, np.nan, dtype=np.float32)
-            self._padded[column] = np.concatenate([edge, _column(self.table, column), edge])
-        return self._padded[column]
-
-    def at(self, column: str, rows: Rows) -> Values:
-        """The column at these rows of the table, NaN outside it."""
-        return self.values(column)[np.clip(rows + 1, 0, len(self.table) + 1)]
-
-    def moment(self, column: str, power: int, origins: Rows, windows: Rows) -> Sums:
-        """Sum of value**power (power 0: the count) of what was measured in the last `windows` rows before each origin."""
-        key = (column, power)
-        if key not in self._sums:
-            values = self.values(column)[1:-1].astype(np.float64)
-            terms = np.where(np.isfinite(values), values**power, 0.0)
-            self._sums[key] = np.concatenate([[0.0], np.cumsum(terms)])
-        sums = self._sums[key]
-        top = len(self.table)
-        upto = np.clip(origins, 0, top)[:, None]
-        moments: Sums = sums[upto] - sums[np.clip(origins[:, None] - windows, 0, top)]
-        return moments
-
-    def events(self, column: str, threshold: float) -> tuple[Rows, Values]:
-        """For each origin the last row before it in which the column changed by more than the threshold (-1: none), and all changes."""
-        key = (column, threshold)
-        if key not in self._events:
-            changes = np.diff(self.values(column))
-            happened = np.abs(np.nan_to_num(changes)) > threshold
-            last = np.maximum.accumulate(np.where(happened, np.arange(len(changes)), -1))
-            self._events[key] = (np.concatenate([[-1], last[:-1]]), changes)
-        return self._events[key]
+def _scaled(matrix: Matrix, history: History, origin: Rows, spec: FeatureSpec, scale: Scale) -> Values:
+    """Divide the loads in these rows by their scale, which is returned in kW, and say for how many days the meter was measured."""
+    per_day = DAY_S // spec.step_s
+    window = np.array([scale.days * per_day])
+    total, count = (history.moment("power_kw", power, origin, window)[:, 0] for power in (1, 0))
+    prior = scale.prior_days * per_day
+    scale_kw = np.maximum((np.abs(total) + scale.prior_kw * prior) / (count + prior), _LEAST_SCALE_KW).astype(np.float32)
+    names = spec.names
+    loads = [
+        number for number, name in enumerate(names) if name.startswith(("power_kw", "days", "hours", "mean_")) and ".event" not in name
+    ]
+    matrix[:, loads] /= scale_kw[:, None]
+    matrix[:, names.index("measured_days")] = count / per_day
+    return scale_kw
 
 
-def _recent(history: _History, origins: Rows, part: Recent, memory: int) -> Matrix:
-    """The columns of one Recent, shape (origins, columns), in the order of `_recent_names`."""
-    blocks: list[npt.NDArray[np.floating]] = []
-    if part.offsets:
-        blocks.append(history.at(part.column, origins[:, None] - 1 - np.array(part.offsets)))
-    windows = np.array(part.means + part.spreads, dtype=np.int64)
-    if windows.size:
-        with np.errstate(invalid="ignore", divide="ignore"):
-            count = history.moment(part.column, 0, origins, windows)
-            mean = history.moment(part.column, 1, origins, windows) / count
-            blocks.append(mean[:, : len(part.means)])
-            if part.spreads:
-                square = history.moment(part.column, 2, origins, windows) / count
-                spread = np.sqrt(np.maximum(square - mean**2, 0.0))
-                blocks.append(spread[:, len(part.means) :])
-    if part.extremes:
-        window = history.at(part.column, origins[:, None] - 1 - np.arange(max(part.extremes)))
-        for width in part.extremes:
-            blocks.append(np.fmin.reduce(window[:, :width], axis=1)[:, None])
-            blocks.append(np.fmax.reduce(window[:, :width], axis=1)[:, None])
-    if part.event is not None:
-        blocks.append(_event_columns(history, origins, part.column, part.event, memory))
-    return np.concatenate(blocks, axis=1).astype(np.float32)
-
-
-def _event_columns(history: _History, origins: Rows, column: str, threshold: float, memory: int) -> Matrix:
-    """Age of the last event in steps (`memory` where older), its size and the length of the run before it (NaN beyond `memory`)."""
-    last_event, changes = history.events(column, threshold)
-    known = origins - 1
-    last = last_event[origins]
-    seen = (last >= 0) & (known - last < memory)
-    before = last_event[np.clip(last, 0, None)]
-    measured = seen & (before >= 0) & (known - before < memory)
-    age = np.where(seen, known - last, memory)
-    size = np.where(seen, changes[np.clip(last, 0, None)], np.nan)
-    run = np.where(measured, last - before, np.nan)
-    return np.stack([age, size, run], axis=1).astype(np.float32)
-
-
-def _seasonal(history: _History, origins: Rows, leads: Rows, spec: FeatureSpec) -> Matrix:
-    """Lags and means over earlier days, shape (rows, columns): NaN at leads from which a day does not reach back past the origin."""
-    table = history.table
-    known = np.repeat(origins, leads.shape[1])
-    targets = table.start_s + (origins[:, None] + leads - 1).ravel() * table.step_s
-    days = all_days(spec.seasonal)
-
-    def lagged(instants: Instants) -> Values:
-        rows = (instants - table.start_s) // table.step_s
-        return np.where(rows < known, history.at("power_kw", rows), np.float32(np.nan))
-
-    by_day = {day: lagged(wall_clock_days_before(spec.zone, targets, day)) for day in days}
-    columns = [by_day[day] for day in spec.seasonal.days]
-    columns += [lagged(targets - hours * HOUR_S) for hours in spec.seasonal.hours]
-    columns += [_mean_of_measured([by_day[day] for day in mean]) for mean in spec.seasonal.means]
+def _known_columns(table: MeterTable, origin: Rows, targets: Instants, part: Known) -> Matrix:
+    """What was known at each row's origin of the column around its target, NaN where it was not known yet."""
+    origins_s = table.start_s + origin * table.step_s
+    column = table.known.get(part.column)
+    if column is None:
+        return np.full((len(origin), len(part.offsets) + len(part.means)), np.nan, dtype=np.float32)
+    farthest = max([*(offset for offset in part.offsets), *(width - 1 for width in part.means)])
+    nearest = min([*part.offsets, 0])
+    at = {offset: column.as_of(targets - offset * table.step_s, origins_s) for offset in range(nearest, farthest + 1)}
+    columns = [at[offset] for offset in part.offsets]
+    for width in part.means:
+        window = np.stack([at[offset] for offset in range(width)])
+        columns.append(window.mean(axis=0))
     return np.stack(columns, axis=1)
 
 
-def _mean_of_measured(columns: list[Values]) -> Values:
-    stacked = np.stack(columns)
-    measured = np.isfinite(stacked)
-    with np.errstate(invalid="ignore"):
-        return np.asarray(np.where(measured, stacked, 0.0).sum(axis=0) / measured.sum(axis=0), dtype=np.float32)
-
-
 def _calendar(targets: Instants, spec: FeatureSpec) -> Matrix:
-    """Hour (0 to 24, with its fraction), weekday (Monday 0), day of the year (0 to 366) and holiday (0 or 1) of the target's local time."""
+    """The calendar of the target's local time: hour (0 to 24, with its fraction), weekday (Monday 0), day of the year (0 to 366), holiday.
+
+    weekdays: one column each, 0 or 1; year: waves of one, two and three turns a year, -1 to 1.
+    """
     local = targets + utc_offset_s(spec.zone, targets)
     day, second = np.divmod(local, DAY_S)
     dates = day.astype("datetime64[D]")
     day_of_year = (dates - dates.astype("datetime64[Y]")).astype(np.int64)
-    # 1970-01-01 is day 0 here, a Thursday, and ordinal 719,163 of the proleptic calendar.
-    holiday = np.isin(day + 719_163, np.array(spec.holidays, dtype=np.int64))
-    columns = {"hour": second / HOUR_S, "weekday": (day + 3) % 7, "day_of_year": day_of_year, "holiday": holiday}
-    return np.stack([columns[name] for name in spec.calendar], axis=1).astype(np.float32)
-
-
-_Derived = tuple[tuple[str, ...], Callable[..., Values]]
-DERIVED: Mapping[str, _Derived] = {
-    # What the sub-meters (Wh of a minute) leave unexplained.
-    "rest_kw": (("power_kw", "sub1_wh", "sub2_wh", "sub3_wh"), lambda power, *subs: power - np.float32(0.06) * sum(subs)),
-    # Voltage and current are rounded otherwise than power: what they say beyond it tells where in the minute the load moved.
-    "apparent_excess_kw": (("power_kw", "voltage_v", "current_a"), lambda power, volt, ampere: volt * ampere / np.float32(1000) - power),
-}
-
-
-def available_columns(columns: set[str]) -> set[str]:
-    """The columns a spec may name for a meter that measures `columns`: these and the ones derived from them."""
-    return columns | {name for name, (needs, _) in DERIVED.items() if set(needs) <= columns}
-
-
-def _column(table: MeterTable, name: str) -> Values:
-    columns = table.columns()
-    if name in DERIVED and name not in columns:
-        needs, compute = DERIVED[name]
-        return np.asarray(compute(*(_column(table, need) for need in needs)), dtype=np.float32)
-    return columns.get(name, np.full(len(table), np.nan, dtype=np.float32))
+    weekday = (day + 3) % 7
+    turns = 2 * np.pi * day_of_year / _DAYS_OF_YEAR
+    waves = [wave(number * turns) for number in (1, 2, 3) for wave in (np.sin, np.cos)]
+    columns = {"hour": [second / HOUR_S], "weekday": [weekday], "day_of_year": [day_of_year], "holiday": [is_holiday(day, spec)]}
+    columns |= {"weekdays": [weekday == number for number in range(7)], "year": waves}
+    return np.stack([column for name in spec.calendar for column in columns[name]], axis=1).astype(np.float32)

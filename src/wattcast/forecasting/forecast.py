@@ -7,15 +7,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from wattcast.forecasting.day_totals import Total
 from wattcast.meter.clock import zone_of
 
-Tier = Literal["champion", "family", "previous", "baseline", "profile"]
+Covers = Literal["the next steps", "the next local day"]
+Tier = Literal["champion", "family", "previous", "shared", "baseline", "profile"]
 
 # What each tier is, in the words of the page.
 TIERS: Mapping[Tier, str] = {
     "champion": "the champion",
     "family": "the family asked for",
     "previous": "the previous champion",
+    "shared": "the model of all meters known",
     "baseline": "a baseline from the readings given",
     "profile": "the typical day of this meter",
 }
@@ -35,7 +38,8 @@ class Forecast:
     """A forecast and where it came from: which tier answered, why not a higher one (`reason`, empty for the best), which model.
 
     origin_s: the moment it was made from; data_age_s: how long ago the last reading before it ended (None: no reading at all).
-    model: family title or the baseline's name; version: the bundle's id, empty where no bundle answered.
+    model: family title or the baseline's name; version: the bundle's id, empty where no bundle answered. totals: energy and peak of the
+    day, where a bundle answered for one. covers: what the steps are.
     """
 
     meter: str
@@ -49,6 +53,8 @@ class Forecast:
     model: str
     version: str
     data_age_s: int | None
+    totals: Mapping[str, Total] | None = None
+    covers: Covers = "the next steps"
 
     def to_json(self) -> dict[str, Any]:
         """The forecast as people and programs read it: ISO 8601 times in the meter's zone, kW, quantiles keyed "0.1"."""
@@ -57,6 +63,7 @@ class Forecast:
             "task": self.task,
             "origin": iso(self.origin_s, self.zone),
             "resolution_s": self.step_s,
+            "covers": self.covers,
             "unit": "kW",
             "zone": self.zone,
             "steps": [
@@ -72,7 +79,15 @@ class Forecast:
             "model": self.model,
             "version": self.version,
             "data_age_s": self.data_age_s,
+            "totals": _rounded(self.totals) if self.totals else None,
         }
+
+
+def _rounded(totals: Mapping[str, Total]) -> dict[str, Any]:
+    return {
+        name: {"mean": round(total["mean"], 4), "quantiles": {level: round(value, 4) for level, value in total["quantiles"].items()}}
+        for name, total in totals.items()
+    }
 
 
 def iso(instant_s: int, zone: str) -> str:

@@ -1,4 +1,4 @@
-"""The heads of a model as they serve: one ONNX graph of trees, checked before ONNX Runtime sees it. Numpy and onnxruntime only."""
+"""The heads of a model as they serve: one ONNX graph, checked before ONNX Runtime sees it. Numpy and onnxruntime only."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from wattcast.errors import BadBundle
 
 Matrix = npt.NDArray[np.float32]
 
-_HINT = "train it again: a model file of ours holds one tree ensemble and nothing else"
+_HINT = "train it again: a model file of ours holds trees, a linear part, or both, and nothing else"
 # Field numbers of onnx.proto3: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3
 _MODEL_GRAPH, _MODEL_FUNCTIONS, _GRAPH_NODE, _NODE_OP_TYPE, _NODE_DOMAIN = 7, 25, 1, 4, 7
 _GRAPH_INITIALIZERS = (5, 15)
+# What `graph.to_onnx` writes, each at most once.
+_OPERATORS = {("ai.onnx.ml", "TreeEnsembleRegressor"), ("ai.onnx.ml", "Imputer"), ("ai.onnx.ml", "LinearRegressor"), ("", "Sum")}
 _LARGEST_KEY, _MOST_FIELDS = 0xFFFFFFFF, 1_000
 # Protobuf keeps strings as they are, so what is named is found by its name: tensors of an attribute, and data in files beside the model.
 _TENSOR_NAMES = (b"_as_tensor", b"location")
@@ -62,7 +64,7 @@ def _width(ports: list[Any], name: str) -> int:
 
 
 def _refuse_foreign(graph: bytes) -> None:
-    """Raise BadBundle unless the graph is standard tree operators alone, with no function, no tensor and so no external data."""
+    """Raise BadBundle unless the graph is the few standard operators of ours, with no function, no tensor and so no external data."""
     try:
         model = list(_fields(graph))
         graphs = [value for number, value in model if number == _MODEL_GRAPH]
@@ -71,11 +73,11 @@ def _refuse_foreign(graph: bytes) -> None:
         operators = {(node.get(_NODE_DOMAIN, b"").decode(), node.get(_NODE_OP_TYPE, b"").decode()) for node in nodes}
     except (IndexError, ValueError) as cause:
         raise BadBundle("the heads are not an ONNX graph", _HINT) from cause
-    if operators != {("ai.onnx.ml", "TreeEnsembleRegressor")} or len(nodes) != 1:
+    if not nodes or not operators <= _OPERATORS or len(nodes) != len(operators):
         raise BadBundle(f"the graph holds operators that no model file of ours has: {sorted(operators)}", _HINT)
     tensors = any(number in _GRAPH_INITIALIZERS for number, _ in inside) or any(name in graph for name in _TENSOR_NAMES)
     if tensors or any(number == _MODEL_FUNCTIONS for number, _ in model):
-        raise BadBundle("the graph holds tensors or functions beside its trees (external data could hide there)", _HINT)
+        raise BadBundle("the graph holds tensors or functions beside its operators (external data could hide there)", _HINT)
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, bytes]]:

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from wattcast.errors import NothingToScore
+from wattcast.meter.clock import SEASONS, THIRDS, season_and_third
 
 Array = npt.NDArray[np.float32]
 Level = float
+
+_COLUMNS = ("actual", "mean", "quantiles", "target_s", "origin", "lead")
 
 
 @dataclass(frozen=True, eq=False)
 class Scored:
     """Forecasts beside what came: rows whose actual, forecast and baselines are all there.
 
-    actual, mean: kW, shape (rows,); quantiles: shape (rows, levels); baselines: name -> kW; target_s: UTC epoch seconds; lead: steps.
+    actual, mean: kW, shape (rows,); quantiles: shape (rows, levels); baselines: name -> kW; target_s: UTC epoch seconds; origin: which
+    forecast a row belongs to, as a row of the table; lead: steps.
     """
 
     levels: tuple[Level, ...]
@@ -27,12 +33,28 @@ class Scored:
     quantiles: Array
     baselines: Mapping[str, Array]
     target_s: npt.NDArray[np.int64]
+    origin: npt.NDArray[np.int64]
     lead: npt.NDArray[np.int64]
 
     @property
     def median(self) -> Array:
         """The P50 forecast, on which MAE is judged."""
         return self.quantiles[:, self.levels.index(0.5)]
+
+    def to_bytes(self) -> bytes:
+        """The rows as numpy's zip of plain arrays; reading it back runs no code."""
+        buffer = io.BytesIO()
+        arrays: dict[str, Any] = {name: getattr(self, name) for name in _COLUMNS}
+        arrays |= {f"baseline {name}": values for name, values in self.baselines.items()}
+        np.savez(buffer, levels=np.array(self.levels), **arrays)
+        return buffer.getvalue()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Scored:
+        """The rows that `to_bytes` wrote. Raises ValueError when the bytes are something else."""
+        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+            beside = {name.removeprefix("baseline "): arrays[name] for name in arrays.files if name.startswith("baseline ")}
+            return cls(levels=tuple(arrays["levels"].tolist()), baselines=beside, **{name: arrays[name] for name in _COLUMNS})
 
 
 @dataclass(frozen=True)
@@ -51,6 +73,11 @@ class Score:
     nominal: float
     baselines: Mapping[str, Mapping[str, float]]
     skill: Mapping[str, float]
+
+    @property
+    def relative_error(self) -> float:
+        """MAE and RMSE, each divided by the best baseline's, summed: what families are compared by; 2 is no better than a baseline."""
+        return 2.0 - sum(self.skill.values())
 
     def losing_to(self) -> list[str]:
         """The baselines that do at least as well in MAE or RMSE, as sentences: empty for a family that may serve."""
@@ -106,6 +133,15 @@ def pinball(actual: Array, quantile: Array, level: Level) -> float:
     return float(np.mean(np.maximum(level * miss, (level - 1) * miss), dtype=np.float64))
 
 
+def crps(actual: Array, quantiles: Array, levels: tuple[Level, ...]) -> float:
+    """Continuous ranked probability score, kW: of one level 0.5 the absolute error, so that it compares with the MAE of a point forecast.
+
+    quantiles: shape (rows, levels). Twice the mean pinball loss over the levels, which nears the score's integral over all levels (Gneiting
+    and Ranjan 2011) as evenly spaced levels grow many; the scores of a few levels compare only with those of the same few.
+    """
+    return 2.0 * float(np.mean([pinball(actual, quantiles[:, column], level) for column, level in enumerate(levels)]))
+
+
 def coverage(actual: Array, low: Array, high: Array) -> float:
     """Share of actuals inside [low, high], 0 to 1."""
     return float(np.mean((actual >= low) & (actual <= high)))
@@ -114,3 +150,32 @@ def coverage(actual: Array, low: Array, high: Array) -> float:
 def skill(error: float, baseline: float) -> float:
     """Skill score 1 - error / baseline: positive is better than the baseline; NaN where the baseline is exact or absent."""
     return 1.0 - error / baseline if baseline > 0 else float("nan")
+
+
+def coverage_table(rows: Scored, zone: str) -> dict[str, dict[str, Any]]:
+    """Share of actuals inside each central interval: overall, by season and by third of the target's local day.
+
+    Returns interval ("0.1-0.9": from level 0.1 to 0.9) -> {"nominal", "overall", "season": {"winter": ..}, "third": {"00-08": ..}}; winter
+    is December to February; seasons and thirds without a row are left out, and levels without their mirror. Raises NothingToScore
+    without any row.
+    """
+    if len(rows.actual) == 0:
+        raise NothingToScore("no row is left whose interval could be judged", "give a longer file, or one with fewer gaps")
+    _, season, third = season_and_third(zone, rows.target_s)
+    columns = {round(level, 6): column for column, level in enumerate(rows.levels)}
+    table: dict[str, dict[str, Any]] = {}
+    for level, column in columns.items():
+        mirror = columns.get(round(1 - level, 6))
+        if level < 0.5 and mirror is not None:
+            inside = (rows.actual >= rows.quantiles[:, column]) & (rows.actual <= rows.quantiles[:, mirror])
+            table[f"{level:g}-{1 - level:g}"] = {
+                "nominal": round(1 - 2 * level, 6),
+                "overall": float(inside.mean()),
+                "season": _shares(inside, season, SEASONS),
+                "third": _shares(inside, third, THIRDS),
+            }
+    return table
+
+
+def _shares(inside: npt.NDArray[np.bool_], part: npt.NDArray[np.int64], names: tuple[str, ...]) -> dict[str, float]:
+    return {name: float(inside[part == number].mean()) for number, name in enumerate(names) if (part == number).any()}

@@ -10,8 +10,11 @@ from pydantic_core import to_json
 
 from wattcast.errors import BadParams, RegistryConflict
 from wattcast.forecasting.baselines import Fallback, baseline_names
+from wattcast.forecasting.breakdown import Miss
 from wattcast.forecasting.bundle import Bundle
 from wattcast.forecasting.metrics import Score
+from wattcast.forecasting.scorecard import ScoreRow
+from wattcast.forecasting.spec import FeatureSpec
 from wattcast.forecasting.tasks import Task
 from wattcast.meter.quality import QualityReport
 from wattcast.meter.table import Meter
@@ -22,7 +25,8 @@ class Record:
     """What the registry knows of one bundle. Written by `register`, never by the bundle itself.
 
     tests: model name -> its score on the last part of the file, which no choice has seen. golden: what `Bundle.golden_forecasts` must give.
-    fallback: what answers for the bundle's task when no bundle can.
+    fallback: what answers for the bundle's task when no bundle can. importance, worst: model name -> what its
+    features are worth there, and its largest errors.
     """
 
     bundle: str
@@ -38,13 +42,15 @@ class Record:
     trained_at: str
     trained_by: str
     revision: str
+    importance: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    worst: Mapping[str, tuple[Miss, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Slot:
     """Who answers for one (task, meter): every family's bundle by its name, the champion among them, and the champion before it.
 
-    step_s, horizon, levels, baselines: the shape of the task, for the tiers that need no bundle. vetoed: family -> why it does
+    step_s, horizon, gate_s, levels, baselines: the shape of the task, for the tiers that need no bundle. vetoed: family -> why it does
     not answer. skipped: why the task was not trained for this meter, empty where it was. Without a champion a baseline answers.
     """
 
@@ -60,6 +66,7 @@ class Slot:
     vetoed: Mapping[str, str] = field(default_factory=dict)
     skipped: str = ""
     standby: str = ""
+    gate_s: int | None = None
 
     def __post_init__(self) -> None:
         unknown = set(self.baselines) - set(baseline_names())
@@ -75,6 +82,10 @@ class Slot:
     def answering(self) -> dict[str, str]:
         """The families that may answer, and their bundles."""
         return {family: bundle for family, bundle in self.families.items() if family not in self.vetoed}
+
+    def frame(self, zone: str) -> FeatureSpec:
+        """Which rows a forecast of the task has, without a feature."""
+        return FeatureSpec(self.step_s, self.horizon, zone, gate_s=self.gate_s)
 
     def in_words(self) -> list[str]:
         """Who answers, and who may not and why, a line each."""
@@ -123,7 +134,7 @@ class ServingManifest:
 
 def record_of(
     bundle: Bundle,
-    tests: Mapping[str, Score],
+    rows: Mapping[str, ScoreRow],
     fallback: Fallback,
     quality: QualityReport,
     *,
@@ -133,9 +144,10 @@ def record_of(
 ) -> Record:
     """The record of a bundle: its scores, what its golden readings must give, and what the lower tiers need when it cannot answer.
 
-    tests: model name -> score on the test span; a model that lost to a baseline there vetoes the bundle.
+    rows: model name -> its row of the scorecard; a model that lost to a baseline on the test vetoes the bundle.
     """
     manifest = bundle.manifest
+    tests = {name: row.score for name, row in rows.items()}
     if manifest.models[0].name not in tests:
         said = f"the scorecard does not know the {manifest.family} bundle of {manifest.task}, so it cannot say whether it beats a baseline"
         raise RegistryConflict(said, "run the evaluate stage again: dvc repro --force evaluate")
@@ -153,6 +165,8 @@ def record_of(
         trained_at=at,
         trained_by=by,
         revision=revision,
+        importance={name: row.importance for name, row in rows.items()},
+        worst={name: row.worst for name, row in rows.items()},
     )
 
 
@@ -172,22 +186,18 @@ def slot_of(name: str, task: Task, meter: str, levels: tuple[float, ...], record
         vetoed={record.family: "it lost to a baseline on the test: " + "; ".join(record.veto) for record in own if record.veto},
         skipped=skipped,
         standby=own[0].bundle if own else "",
+        gate_s=task.gate_s,
     )
 
 
 def choose_champion(records: list[Record]) -> Record | None:
     """The record to serve: best in the walk-forward validation inside the training span, among those the test span does not veto.
 
-    The measure is the mean of MAE and RMSE, each divided by the best baseline's on the same rows, over the bundle's richest model.
+    The measure is `Score.relative_error` of the bundle's richest model.
     None where every family lost to a baseline: then the baseline answers.
     """
     allowed = [record for record in records if not record.veto]
-    return min(allowed, key=_relative_error, default=None)
-
-
-def _relative_error(record: Record) -> float:
-    richest = next(iter(record.validation.values()))
-    return 2.0 - sum(richest.skill.values())
+    return min(allowed, key=lambda record: next(iter(record.validation.values())).relative_error, default=None)
 
 
 _RECORD, _MANIFEST = TypeAdapter(Record), TypeAdapter(ServingManifest)

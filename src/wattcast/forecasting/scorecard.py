@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -13,23 +13,29 @@ from pydantic_core import to_json
 from wattcast.errors import Unavailable
 from wattcast.forecasting.backtest import scored_test
 from wattcast.forecasting.baselines import TITLES
+from wattcast.forecasting.breakdown import Miss, largest_errors
 from wattcast.forecasting.bundle import Bundle
 from wattcast.forecasting.families import family_of
-from wattcast.forecasting.metrics import Score, Scored, score
+from wattcast.forecasting.importance import permutation_importance
+from wattcast.forecasting.metrics import Score, Scored, coverage_table, score
 from wattcast.meter.table import Meter, MeterTable
 
 _SCORE = TypeAdapter(Score)
+_OF_ROW = ("task", "family", "model", "bundle")
 
 
 @dataclass(frozen=True)
 class ScoreRow:
-    """The score of one model of one bundle on the test span."""
+    """The score of one model of one bundle on the test span, which features it leans on there, its largest errors, and its coverage."""
 
     task: str
     family: str
     model: str
     bundle: str
     score: Score
+    importance: Mapping[str, float] = field(default_factory=dict)
+    worst: tuple[Miss, ...] = ()
+    coverage_by: Mapping[str, Any] = field(default_factory=dict)
 
     def figures(self) -> dict[str, float]:
         """The headline figures, for `dvc metrics show`."""
@@ -58,9 +64,9 @@ class Scorecard:
             tasks.add(of_model[0].task)
         return cls(meter.id, meter.simulated, tuple(rows), tuple(fallback_rows), dict(skipped))
 
-    def tests_of(self, bundle: str) -> dict[str, Score]:
-        """The scores of a bundle's models by their names, richest first."""
-        return {row.model: row.score for row in (*self.rows, *self.fallback_rows) if row.bundle == bundle}
+    def rows_of(self, bundle: str) -> dict[str, ScoreRow]:
+        """The rows of a bundle's models by their names, richest first."""
+        return {row.model: row for row in (*self.rows, *self.fallback_rows) if row.bundle == bundle}
 
     def to_json(self) -> str:
         """JSON with flat rows: task, family, model, bundle, and the fields of the score, NaN as a string, for JSON has none."""
@@ -102,7 +108,22 @@ def score_families(own: Mapping[str, Bundle], table: MeterTable, first_test: int
     for number, facts in enumerate(manifest.models):
         models = {key: bundle.models[number] for key, bundle in own.items()}
         scored = scored_test(models, table, first_test, manifest.baselines, manifest.levels)
-        yield [ScoreRow(manifest.task, key, facts.name, own[key].id, score(rows)) for key, rows in scored.items()], scored
+        yield (
+            [
+                ScoreRow(
+                    task=manifest.task,
+                    family=key,
+                    model=facts.name,
+                    bundle=own[key].id,
+                    score=score(rows),
+                    importance=permutation_importance(models[key], table, first_test),
+                    worst=largest_errors(rows, table.meter.zone),
+                    coverage_by=coverage_table(rows, table.meter.zone),
+                )
+                for key, rows in scored.items()
+            ],
+            scored,
+        )
 
 
 def _table(rows: list[ScoreRow]) -> list[str]:
@@ -122,9 +143,12 @@ def _words(name: str) -> str:
 
 
 def _flat(row: ScoreRow) -> dict[str, Any]:
-    return {"task": row.task, "family": row.family, "model": row.model, "bundle": row.bundle, **asdict(row.score)}
+    own = {name: getattr(row, name) for name in _OF_ROW}
+    beside = {"importance": dict(row.importance), "worst": [asdict(miss) for miss in row.worst], "coverage_by": dict(row.coverage_by)}
+    return own | beside | asdict(row.score)
 
 
 def _row(flat: dict[str, Any]) -> ScoreRow:
-    own = {name: flat.pop(name) for name in ("task", "family", "model", "bundle")}
-    return ScoreRow(**own, score=_SCORE.validate_python(flat))
+    own = {name: flat.pop(name) for name in (*_OF_ROW, "importance", "coverage_by")}
+    worst = tuple(Miss(**miss) for miss in flat.pop("worst"))
+    return ScoreRow(**own, worst=worst, score=_SCORE.validate_python(flat))

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from wattcast.forecasting.features import available_columns
-from wattcast.forecasting.spec import CALENDAR, FeatureSpec, Recent, Seasonal
-from wattcast.meter.table import MeterTable
+from wattcast.forecasting.lookback import available_columns
+from wattcast.forecasting.spec import CALENDAR, FeatureSpec, Known, Recent, Scale, Seasonal
+from wattcast.meter.clock import HOUR_S
+from wattcast.meter.table import MINUTE_S, MeterTable
 
 _Count = Annotated[int, Field(ge=1)]
 _CountOrNone = Annotated[int, Field(ge=0)]
@@ -22,15 +23,18 @@ _Horizon = Annotated[int, Field(ge=1, le=8760)]
 class ModelPlan:
     """One model of a bundle: what it looks at, and how many readings before the origin must have been measured for it to answer.
 
-    rows_share: of the rows that the task's effort allows, for a model with few features, which needs fewer.
+    rows_share: of the rows that the task's effort allows, for a model with few features, which needs fewer. scale: what loads are
+    divided by in a model of many meters.
     """
 
     name: str
     least_readings: int
     recent: tuple[Recent, ...] = ()
-    seasonal: Seasonal = field(default_factory=Seasonal)
+    seasonal: tuple[Seasonal, ...] = ()
+    known: tuple[Known, ...] = ()
     calendar: tuple[str, ...] = CALENDAR
     rows_share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    scale: Scale | None = None
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,7 @@ class Task:
 
     target: what the heads learn. leads_per_origin: how many random leads of each origin are trained on (0: all). embargo_steps: what is
     left out between training targets and whatever is scored. validation_share: of the training span, for each block of the validation.
+    gate: local time of day, such as "06:00", at which forecasts of the whole next local day are made; without it the next steps are.
     """
 
     resolution_s: _Count
@@ -59,6 +64,7 @@ class Task:
     efforts: Mapping[str, Effort]
     leads_per_origin: _CountOrNone = 0
     event_memory: _CountOrNone = 720
+    gate: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] | None = None
     validation_share: Annotated[float, Field(gt=0, lt=1)] = 0.1
 
     def spec(self, plan: ModelPlan, table: MeterTable, holidays: tuple[int, ...]) -> FeatureSpec:
@@ -69,12 +75,24 @@ class Task:
             horizon=self.horizon,
             zone=table.meter.zone,
             recent=tuple(part for part in plan.recent if part.column in columns),
-            seasonal=plan.seasonal,
+            seasonal=tuple(part for part in plan.seasonal if part.column in columns),
+            known=tuple(part for part in plan.known if part.column in table.known),
             calendar=plan.calendar,
             holidays=holidays,
             target=self.target,
             event_memory=self.event_memory,
+            gate_s=self.gate_s,
+            scale=plan.scale,
         )
+
+    def frame(self, zone: str) -> FeatureSpec:
+        """Which rows a forecast has, without a feature."""
+        return FeatureSpec(self.resolution_s, self.horizon, zone, gate_s=self.gate_s)
+
+    @property
+    def gate_s(self) -> int | None:
+        """The second of the local day at which the gate closes, or None without a gate."""
+        return int(self.gate[:2]) * HOUR_S + int(self.gate[3:]) * MINUTE_S if self.gate else None
 
     def can_serve(self, native_step_s: int) -> bool:
         """Whether readings of this resolution can be averaged to the task's."""

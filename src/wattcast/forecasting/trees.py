@@ -1,14 +1,9 @@
-"""Tree ensembles as plain arrays, read from a library's own model and written as one ONNX node with an output per head.
-
-Why not a converter package: it loops over nodes in Python (minutes for a forest), keeps each head apart, and rounds LightGBM's double
-thresholds to the nearest float32, which sends a row that sits on a threshold the wrong way (onnxmltools 708). Here thresholds are rounded
-DOWN, which changes no comparison of a float32 input. ONNX: https://onnx.ai/onnx/operators/onnx_aionnxml_TreeEnsembleRegressor.html
-"""
+"""Tree ensembles as plain arrays, read from a library's own model: what `graph` writes as ONNX, and what a blend averages."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -64,6 +59,28 @@ def merged(parts: list[TreeEnsemble]) -> TreeEnsemble:
         leaf_output=joined("leaf_output", outputs),
         leaf_value=joined("leaf_value"),
     )
+
+
+def averaged(parts: list[TreeEnsemble]) -> TreeEnsemble:
+    """One ensemble whose outputs are the means of the same outputs of all parts."""
+    share = np.float32(1 / len(parts))
+    trees = np.cumsum([0] + [int(part.leaf_tree.max()) + 1 for part in parts])
+    alike = [replace(_going_left_at_equality(part), leaf_value=part.leaf_value * share) for part in parts]
+    arrays = ("branch_node", "feature", "threshold", "left", "right", "missing_left", "leaf_node", "leaf_output", "leaf_value")
+    own = {name: np.concatenate([getattr(part, name) for part in alike]) for name in arrays}
+    of_tree = {
+        name: np.concatenate([getattr(part, name) + shift for part, shift in zip(alike, trees, strict=False)])
+        for name in ("branch_tree", "leaf_tree")
+    }
+    base = np.asarray(sum(part.base * share for part in parts), dtype=np.float32)
+    return TreeEnsemble(mode="BRANCH_LEQ", base=base, **of_tree, **own)
+
+
+def _going_left_at_equality(part: TreeEnsemble) -> TreeEnsemble:
+    """The same ensemble with value <= threshold as its rule: for a float32 value, < t and <= the next float32 below t agree."""
+    if part.mode == "BRANCH_LEQ":
+        return part
+    return replace(part, mode="BRANCH_LEQ", threshold=np.nextafter(part.threshold, np.float32(-np.inf)))
 
 
 def from_xgboost(model: dict[str, Any]) -> TreeEnsemble:
@@ -145,48 +162,3 @@ def float32_below(values: npt.NDArray[np.float64]) -> Floats:
     """The largest float32 not above each value: x <= value and x <= float32_below(value) agree for every float32 x."""
     near = values.astype(np.float32)
     return np.where(near > values, np.nextafter(near, np.float32(-np.inf)), near).astype(np.float32)
-
-
-def to_onnx(ensemble: TreeEnsemble, feature_count: int) -> bytes:
-    """The ensemble as an ONNX model: input "features" (rows, feature_count) float32, output "heads" (rows, outputs) float32."""
-    from onnx import TensorProto, helper  # noqa: PLC0415 (training only)
-
-    leaves = _one_entry_per_leaf(ensemble)
-    branches = len(ensemble.branch_tree)
-    order = np.lexsort((np.concatenate([ensemble.branch_node, leaves[1]]), np.concatenate([ensemble.branch_tree, leaves[0]])))
-
-    def nodes(of_branches: Any, of_leaves: Any) -> list[Any]:
-        rest = np.full(len(leaves[0]), of_leaves) if np.isscalar(of_leaves) else of_leaves
-        return list(np.concatenate([of_branches, rest])[order].tolist())
-
-    node = helper.make_node(
-        "TreeEnsembleRegressor",
-        ["features"],
-        ["heads"],
-        domain="ai.onnx.ml",
-        n_targets=len(ensemble.base),
-        base_values=ensemble.base.tolist(),
-        nodes_treeids=nodes(ensemble.branch_tree, leaves[0]),
-        nodes_nodeids=nodes(ensemble.branch_node, leaves[1]),
-        nodes_featureids=nodes(ensemble.feature, 0),
-        nodes_values=nodes(ensemble.threshold, np.float32(0)),
-        nodes_modes=[ensemble.mode if index < branches else "LEAF" for index in order.tolist()],
-        nodes_truenodeids=nodes(ensemble.left, 0),
-        nodes_falsenodeids=nodes(ensemble.right, 0),
-        nodes_missing_value_tracks_true=nodes(ensemble.missing_left.astype(np.int64), 0),
-        target_treeids=ensemble.leaf_tree.tolist(),
-        target_nodeids=ensemble.leaf_node.tolist(),
-        target_ids=ensemble.leaf_output.tolist(),
-        target_weights=ensemble.leaf_value.tolist(),
-    )
-    inputs = [helper.make_tensor_value_info("features", TensorProto.FLOAT, [None, feature_count])]
-    outputs = [helper.make_tensor_value_info("heads", TensorProto.FLOAT, [None, len(ensemble.base)])]
-    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 3)]
-    model = helper.make_model(helper.make_graph([node], "heads", inputs, outputs), opset_imports=opsets, ir_version=8)
-    return bytes(model.SerializeToString(deterministic=True))
-
-
-def _one_entry_per_leaf(ensemble: TreeEnsemble) -> tuple[Ints, Ints]:
-    """Tree and node of every leaf, once each (a leaf that feeds several outputs stands several times in the leaf arrays)."""
-    pairs = np.unique(np.stack([ensemble.leaf_tree, ensemble.leaf_node]), axis=1)
-    return pairs[0], pairs[1]

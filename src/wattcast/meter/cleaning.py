@@ -114,7 +114,8 @@ def resample(table: MeterTable, step_s: int, min_share: float = 0.5) -> MeterTab
     in_front = (table.start_s - first) // table.step_s
     rows = (in_front + len(table)) // per_row
     means = {name: _means(values, in_front, (rows, per_row), min_share) for name, values in table.columns().items()}
-    return MeterTable(table.meter, first, step_s, means.pop("power_kw"), means)
+    known = {name: column.at_step(step_s, first, min_share) for name, column in table.known.items()}
+    return MeterTable(table.meter, first, step_s, means.pop("power_kw"), means, known)
 
 
 def _means(values: Values, in_front: int, shape: tuple[int, int], min_share: float) -> Values:

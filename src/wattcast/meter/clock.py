@@ -17,6 +17,8 @@ Instants = npt.NDArray[np.int64]
 
 HOUR_S = 3_600
 DAY_S = 86_400
+SEASONS = ("winter", "spring", "summer", "autumn")
+THIRDS = ("00-08", "08-16", "16-24")
 _FIXED_OFFSET = re.compile(r"([+-])(\d{2}):([0-5]\d)", re.ASCII)
 _OF_THIS_MACHINE = ("localtime", "posixrules", "posix", "right", "Factory")
 
@@ -50,6 +52,26 @@ def wall_clock_days_before(zone: str, instants: Instants, days: int) -> Instants
     Of a time that the clock showed twice the first showing is taken; one that it skipped is read by the offset before the change.
     """
     wall = instants + utc_offset_s(zone, instants) - days * DAY_S
+    guess = wall - utc_offset_s(zone, instants)
+    return wall - utc_offset_s(zone, guess)
+
+
+def season_and_third(zone: str, instants: Instants) -> tuple[Instants, Instants, Instants]:
+    """The local day of each instant (days since 1970-01-01), its season (0 = December to February) and the third of the day (0 = 0-8 h)."""
+    day, second = np.divmod(instants + utc_offset_s(zone, instants), DAY_S)
+    return day, season_of(day), second // (DAY_S // len(THIRDS))
+
+
+def season_of(local_days: Instants) -> Instants:
+    """The season of each local day, counted from 1970-01-01: a number in SEASONS, December to February the first."""
+    month = local_days.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64) % 12
+    return np.asarray(((month + 1) % 12) // 3, dtype=np.int64)
+
+
+def local_midnight_s(zone: str, instants: Instants, days: int) -> Instants:
+    """The instant at which the local day began that lies `days` days after the local day of each instant."""
+    local_day = (instants + utc_offset_s(zone, instants)) // DAY_S + days
+    wall = local_day * DAY_S
     guess = wall - utc_offset_s(zone, instants)
     return wall - utc_offset_s(zone, guess)
 

@@ -13,10 +13,7 @@ import numpy.typing as npt
 import polars as pl
 
 from wattcast.errors import BadParams
-
-Minutes = npt.NDArray[np.float64]
-
-DAY_MIN = 1_440
+from wattcast.meter.weather import DAY_MIN, Minutes, heat_pump_kw, outdoor_c, season, wander
 
 
 @dataclass(frozen=True)
@@ -36,7 +33,10 @@ class Appliance:
 
 @dataclass(frozen=True)
 class House:
-    """Everything that shapes the simulated house. Its clock is UTC, without daylight saving."""
+    """Everything that shapes the simulated house. Its clock is UTC, without daylight saving.
+
+    awake_h, out_h: from and to which hour somebody is awake, and out on a workday; out_share: what is left of lights and screens then.
+    """
 
     first_day: date = date(2024, 1, 1)
     standby_kw: float = 0.14
@@ -44,6 +44,9 @@ class House:
     fridge_on_off_min: tuple[tuple[float, float], ...] = ((14.0, 27.0), (19.0, 41.0))
     light_kw: float = 0.28
     screens_kw: float = 0.22
+    awake_h: tuple[float, float] = (6.6, 23.2)
+    out_h: tuple[float, float] = (8.6, 16.8)
+    out_share: float = 0.25
     mean_outdoor_c: float = 11.0
     season_c: float = 8.0
     weather_c: float = 3.0
@@ -66,21 +69,26 @@ class House:
     )
 
 
-def simulate(days: int = 400, seed: int = 20_240_101, house: House | None = None) -> pl.DataFrame:
-    """A house from its first day on, one row per minute, in the UCI columns and units; null in gaps. Same arguments, same house."""
+def simulate(days: int = 400, seed: int = 20_240_101, house: House | None = None, *, heat_pump: bool = False) -> pl.DataFrame:
+    """A house from its first day on, one row per minute, in the UCI columns and units; null in gaps. Same arguments, same house.
+
+    heat_pump: the same house heated by a heat pump (`weather`) instead of by electric heaters.
+    """
     if days < 1:
         raise BadParams(f"a house of {days} days cannot be simulated", "ask for at least one day")
     house = house or House()
     rng = np.random.default_rng(seed)
     home = _at_home(house, days)
     heat = _heating(house, days, home, rng)
+    if heat_pump:
+        heat = heat_pump_kw(outdoor_c(house.first_day, days, seed), home, seed)
     submeters = np.zeros((4, days * DAY_MIN))
     for appliance in house.appliances:
         submeters[appliance.meter] += _runs(appliance, house, home, rng)
     submeters[3] += heat
     motors = _fridges(house, days, rng)
     power = submeters.sum(axis=0) + motors + _presence(house, home, rng) + house.standby_kw
-    power *= 1 + 0.02 * _wander(len(power), 240, rng)
+    power *= 1 + 0.02 * wander(len(power), 240, rng)
     power = np.maximum(power + rng.normal(0, 0.006, len(power)), 0.05)
     return _frame(house, power, motors, submeters, rng)
 
@@ -102,21 +110,6 @@ def _at_home(house: House, days: int) -> npt.NDArray[np.bool_]:
 
 def _weekend(house: House, days: int) -> npt.NDArray[np.bool_]:
     return (np.arange(days) + house.first_day.weekday()) % 7 >= 5
-
-
-def _season(house: House, days: int) -> Minutes:
-    """Per minute: 1 in the middle of January, -1 in the middle of July."""
-    day_of_year = house.first_day.timetuple().tm_yday + np.arange(days * DAY_MIN) / DAY_MIN
-    season: Minutes = np.cos(2 * np.pi * (day_of_year - 16) / 365.25)
-    return season
-
-
-def _wander(length: int, memory: int, rng: np.random.Generator) -> Minutes:
-    """Smooth noise of mean 0 and spread 1 that forgets itself within about `memory` minutes."""
-    knots = length // memory + 3
-    smooth = np.convolve(rng.normal(size=knots + 2), [0.5, 0.707, 0.5], mode="valid")
-    noise: Minutes = np.interp(np.arange(length) / memory, np.arange(knots), smooth)
-    return noise
 
 
 def _runs(appliance: Appliance, house: House, home: npt.NDArray[np.bool_], rng: np.random.Generator) -> Minutes:
@@ -164,8 +157,8 @@ def _heating(house: House, days: int, home: npt.NDArray[np.bool_], rng: np.rando
     """Electric heating: the colder it is, the longer the heater is on in each of its cycles; less at night and while nobody is there."""
     minute = np.arange(days * DAY_MIN)
     of_day = minute % DAY_MIN / 60
-    outdoor = house.mean_outdoor_c - house.season_c * _season(house, days) + 2.5 * np.cos(2 * np.pi * (of_day - 15) / 24)
-    outdoor += house.weather_c * _wander(len(minute), 2 * DAY_MIN, rng)
+    outdoor = house.mean_outdoor_c - house.season_c * season(house.first_day, days) + 2.5 * np.cos(2 * np.pi * (of_day - 15) / 24)
+    outdoor += house.weather_c * wander(len(minute), 2 * DAY_MIN, rng)
     wanted = np.where((of_day > 5.5) & (of_day < 9), 1.25, np.where((of_day > 16.5) & (of_day < 22.5), 1.2, 0.6))
     wanted *= np.where(np.repeat(home, DAY_MIN), 1.0, 0.35)
     duty = wanted * house.heating_kw_per_c * np.maximum(house.heating_below_c - outdoor, 0) / house.heater_kw
@@ -178,11 +171,11 @@ def _presence(house: House, home: npt.NDArray[np.bool_], rng: np.random.Generato
     """Lights while it is dark and somebody is awake, screens in the evening and at the weekend."""
     days = len(home)
     of_day = np.tile(np.arange(DAY_MIN) / 60, days)
-    season = _season(house, days)
-    dark = 1 / (1 + np.exp(-3 * np.maximum(of_day - (19.2 - 2.2 * season), (6.6 + 1.4 * season) - of_day)))
-    awake = 1 / (1 + np.exp(-4 * np.minimum(of_day - 6.6, 23.2 - of_day)))
-    out = (of_day > 8.6) & (of_day < 16.8) & ~np.repeat(_weekend(house, days), DAY_MIN)
-    busy = np.clip(1 + 0.6 * _wander(len(of_day), 45, rng), 0, 2) * awake * np.where(out, 0.25, 1) * np.repeat(home, DAY_MIN)
+    winter = season(house.first_day, days)
+    dark = 1 / (1 + np.exp(-3 * np.maximum(of_day - (19.2 - 2.2 * winter), (6.6 + 1.4 * winter) - of_day)))
+    awake = 1 / (1 + np.exp(-4 * np.minimum(of_day - house.awake_h[0], house.awake_h[1] - of_day)))
+    out = (of_day > house.out_h[0]) & (of_day < house.out_h[1]) & ~np.repeat(_weekend(house, days), DAY_MIN)
+    busy = np.clip(1 + 0.6 * wander(len(of_day), 45, rng), 0, 2) * awake * np.where(out, house.out_share, 1) * np.repeat(home, DAY_MIN)
     evening = np.where(of_day > 18.5, 1.0, 0.4)
     load: Minutes = busy * (house.light_kw * dark + house.screens_kw * evening)
     return load
@@ -191,8 +184,8 @@ def _presence(house: House, home: npt.NDArray[np.bool_], rng: np.random.Generato
 def _frame(house: House, power: Minutes, motors: Minutes, submeters: npt.NDArray[np.float64], rng: np.random.Generator) -> pl.DataFrame:
     """The measured channels: apparent power over a wandering mains voltage gives the current; sub-meters count whole Wh."""
     power = power.round(3)
-    reactive = np.maximum(0.05 + 0.7 * motors + 0.04 * power + 0.03 * _wander(len(power), 30, rng), 0).round(3)
-    voltage = (241 + 2.2 * _wander(len(power), 180, rng) - 0.45 * power + rng.normal(0, 0.3, len(power))).round(2)
+    reactive = np.maximum(0.05 + 0.7 * motors + 0.04 * power + 0.03 * wander(len(power), 30, rng), 0).round(3)
+    voltage = (241 + 2.2 * wander(len(power), 180, rng) - 0.45 * power + rng.normal(0, 0.3, len(power))).round(2)
     columns = {
         "Global_active_power": power,
         "Global_reactive_power": reactive,

@@ -9,13 +9,14 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from wattcast.errors import BadMeterFile, BadParams
 from wattcast.meter.clock import Instants, zone_of
+from wattcast.meter.known import KnownColumn
 
 Values = npt.NDArray[np.float32]
 Flow = Literal["consumption", "net"]
@@ -47,6 +48,7 @@ class MeterTable:
     """Readings of one meter: one row per step of `step_s` seconds, row i covering [start_s + i*step_s, + step_s), UTC epoch seconds.
 
     power_kw: mean power of the row, shape (n,). covariates: further measured columns by name, same shape. NaN = not measured.
+    known: columns known ahead, by name, on steps of their own, before the first row and after the last too.
     """
 
     meter: Meter
@@ -54,6 +56,7 @@ class MeterTable:
     step_s: int
     power_kw: Values
     covariates: Mapping[str, Values] = field(default_factory=dict)
+    known: Mapping[str, KnownColumn] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.power_kw)
@@ -72,10 +75,29 @@ class MeterTable:
         return {"power_kw": self.power_kw, **self.covariates}
 
     def rows(self, first: int, stop: int) -> MeterTable:
-        """Rows first to stop - 1, cut to those that exist."""
+        """Rows first to stop - 1, cut to those that exist.
+
+        Columns known ahead keep all their steps, less what became known after the end of the last row: no origin among them sees it.
+        """
         first, stop = max(first, 0), min(max(stop, 0), len(self))
-        cut = {name: values[first:stop] for name, values in self.covariates.items()}
-        return replace(self, start_s=self.start_s + first * self.step_s, power_kw=self.power_kw[first:stop], covariates=cut)
+        power_kw, start_s = self.power_kw[first:stop], self.start_s + first * self.step_s
+        end_s = start_s + len(power_kw) * self.step_s
+        covariates = {name: values[first:stop] for name, values in self.covariates.items()}
+        known = {name: column.known_by(end_s) for name, column in self.known.items()}
+        return replace(self, start_s=start_s, power_kw=power_kw, covariates=covariates, known=known)
+
+    def last(self, count: int) -> MeterTable:
+        """The last `count` rows, and of the columns known ahead the steps from the first of them on: what is kept to answer from."""
+        kept = self.rows(len(self) - count, len(self))
+        return replace(kept, known={name: column.since(kept.start_s) for name, column in kept.known.items()})
+
+    def with_known(self, known: Mapping[str, KnownColumn]) -> MeterTable:
+        """The table with these columns known ahead. Raises BadMeterFile for a name that a measured column has."""
+        if twice := sorted(known.keys() & self.columns().keys()):
+            raise BadMeterFile(
+                f'"{twice[0]}" is a column of the meter file and known ahead too', "give it another name in one of the files"
+            )
+        return replace(self, known=dict(known))
 
     def until(self, origin_s: int) -> MeterTable:
         """The rows that had ended by `origin_s`: what was known then."""
@@ -91,14 +113,23 @@ class MeterTable:
         digest = hashlib.sha256(json.dumps([asdict(self.meter), self.start_s, self.step_s, list(self.covariates)]).encode())
         for values in self.columns().values():
             digest.update(values.astype("<f4").tobytes())
+        for name, column in self.known.items():
+            digest.update(json.dumps([name, column.step_s, len(column.values)]).encode())
+            for array in _plain(column).values():
+                digest.update(array.tobytes())
         return digest.hexdigest()
 
     def to_bytes(self) -> bytes:
         """The table as one deterministic byte string (numpy's zip of plain arrays; reading it back runs no code)."""
         facts = {"meter": asdict(self.meter), "start_s": self.start_s, "step_s": self.step_s, "covariates": list(self.covariates)}
-        columns = np.stack([np.asarray(values, dtype="<f4") for values in self.columns().values()])
+        if self.known:
+            facts["known"] = {name: column.step_s for name, column in self.known.items()}
+        arrays: dict[str, Any] = {"facts": np.frombuffer(json.dumps(facts).encode(), dtype=np.uint8)}
+        arrays["columns"] = np.stack([np.asarray(values, dtype="<f4") for values in self.columns().values()])
+        for name, column in self.known.items():
+            arrays |= {f"{name}.{part}": array for part, array in _plain(column).items()}
         buffer = io.BytesIO()
-        np.savez(buffer, facts=np.frombuffer(json.dumps(facts).encode(), dtype=np.uint8), columns=columns)
+        np.savez(buffer, **arrays)
         return buffer.getvalue()
 
     @classmethod
@@ -109,10 +140,22 @@ class MeterTable:
             with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
                 facts = json.loads(arrays["facts"].tobytes())
                 columns = arrays["columns"].astype(np.float32, copy=False)
-            names = facts["covariates"]
-            return cls(Meter(**facts["meter"]), facts["start_s"], facts["step_s"], columns[0], dict(zip(names, columns[1:], strict=True)))
+                known = {name: _known_column(arrays, name, step_s) for name, step_s in facts.get("known", {}).items()}
+            covariates = dict(zip(facts["covariates"], columns[1:], strict=True))
+            return cls(Meter(**facts["meter"]), facts["start_s"], facts["step_s"], columns[0], covariates, known)
         except (ValueError, LookupError, TypeError, RuntimeError, OSError, EOFError, BadParams, zipfile.BadZipFile, zlib.error) as cause:
             raise BadMeterFile("these bytes are not a meter table", "run the pipeline again: it writes them anew") from cause
+
+
+def _plain(column: KnownColumn) -> dict[str, npt.NDArray[np.generic]]:
+    """What `to_bytes` writes of a column known ahead."""
+    starts, moments = column.start_s.astype("<i8"), column.available_s.astype("<i8")
+    return {"start_s": starts, "available_s": moments, "values": column.values.astype("<f4")}
+
+
+def _known_column(arrays: Mapping[str, npt.NDArray[np.generic]], name: str, step_s: int) -> KnownColumn:
+    starts, moments = (arrays[f"{name}.{part}"].astype(np.int64, copy=False) for part in ("start_s", "available_s"))
+    return KnownColumn.of(starts, moments, arrays[f"{name}.values"].astype(np.float32, copy=False), int(step_s))
 
 
 def _refuse_large(data: bytes) -> None:

@@ -8,14 +8,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pydantic_core import to_json
 
 from wattcast.adapters.files import write_atomically
-from wattcast.adapters.plots import draw
+from wattcast.adapters.plots import draw, draw_reliability
 from wattcast.config import Params, load_params
 from wattcast.forecasting.backtest import first_test_row
 from wattcast.forecasting.families import family_keys, family_of
 from wattcast.forecasting.metrics import Scored
 from wattcast.forecasting.scorecard import Scorecard, ScoreRow, score_families
 from wattcast.stages import run
-from wattcast.stages.outputs import METRICS, PLOTS, read_bundles, read_facts, read_table
+from wattcast.stages.outputs import METRICS, PLOTS, TRAINED, read_bundles, read_facts, read_table
 from wattcast.stages.progress import progress
 
 
@@ -29,11 +29,11 @@ def main() -> None:
         for name in params.tasks:
             for rows, plots in _scores(name, params):
                 by_model.append(rows)
-                drawn += [pencil.submit(draw, PLOTS, *plot) for plot in plots]
+                drawn += [pencil.submit(pen, PLOTS, *plot) for plot in plots for pen in (draw, draw_reliability)]
     for done in drawn:
         done.result()
     card = Scorecard.of(facts.meter, by_model, facts.skipped)
-    for key in family_keys():
+    for key in TRAINED:
         figures = {row.task: row.figures() for row in card.rows if row.family == key}
         write_atomically(METRICS / f"{family_of(key).file_stem}_metrics.json", to_json(figures, indent=1, inf_nan_mode="null"))
     write_atomically(METRICS / "scorecard.json", card.to_json().encode())

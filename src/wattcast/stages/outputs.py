@@ -11,7 +11,9 @@ from wattcast.adapters.files import write_atomically
 from wattcast.config import Preset
 from wattcast.errors import Unavailable
 from wattcast.forecasting.bundle import SUFFIX, Bundle, open_bundle
+from wattcast.forecasting.metrics import Scored
 from wattcast.forecasting.scorecard import Scorecard
+from wattcast.forecasting.training import Trained
 from wattcast.meter.quality import QualityReport
 from wattcast.meter.table import Meter, MeterTable
 
@@ -19,6 +21,8 @@ PROCESSED = Path("data/processed")
 MODELS = Path("models")
 METRICS = Path("metrics")
 PLOTS = METRICS / "validation_plots"
+# The families that dvc.yaml makes: each leaves its figures in metrics/.
+TRAINED = ("xgb", "rf", "lgbm", "extra", "blend")
 
 
 @dataclass(frozen=True)
@@ -66,20 +70,30 @@ def model_folder(task: str, family: str) -> Path:
     return MODELS / task / family
 
 
-def write_made(task: str, family: str, made: Mapping[str, str]) -> None:
-    """Note beside a bundle who made it and when: in the bundle itself it would change its bytes."""
-    write_atomically(model_folder(task, family) / "made.json", json.dumps(made, indent=1).encode())
+def write_trained(task: str, family: str, trained: Trained, made: Mapping[str, str]) -> None:
+    """Leave a bundle, what it forecast of the rows held out, and who made it when (in the bundle itself that would change its bytes)."""
+    folder = model_folder(task, family)
+    for model, rows in trained.held_out.items():
+        write_atomically(folder / f"{model}.held_out.npz", rows.to_bytes())
+    write_atomically(folder / "made.json", json.dumps(made, indent=1).encode())
+    write_atomically(folder / f"model{SUFFIX}", trained.data)
+
+
+def read_held_out(bundle: Bundle) -> dict[str, Scored]:
+    """By model, what a trained bundle forecast of the rows held out."""
+    folder = model_folder(bundle.manifest.task, bundle.manifest.family)
+    return {model.name: Scored.from_bytes((folder / f"{model.name}.held_out.npz").read_bytes()) for model in bundle.manifest.models}
 
 
 def read_made(task: str, family: str) -> dict[str, str]:
-    """What `write_made` noted."""
+    """Who made a bundle, and when."""
     return dict(json.loads((model_folder(task, family) / "made.json").read_text()))
 
 
-def read_bundles(task: str, threads: int) -> Iterator[Bundle]:
+def read_bundles(task: str, threads: int, *, native: bool = False) -> Iterator[Bundle]:
     """Every trained bundle of the task, in the order of their paths."""
     for path in sorted((MODELS / task).glob(f"*/model{SUFFIX}")):
-        yield open_bundle(path.read_bytes(), threads=threads)
+        yield open_bundle(path.read_bytes(), threads=threads, native=native)
 
 
 def _table_path(step_s: int) -> Path:

@@ -9,6 +9,7 @@ from wattcast.errors import BadMeterFile
 from wattcast.meter.cleaning import resample, to_table
 from wattcast.meter.quality import judge
 from wattcast.meter.readers import ReadOptions, read
+from wattcast.meter.readers.known_file import join_known
 from wattcast.meter.table import Meter, MeterTable
 from wattcast.stages import run
 from wattcast.stages.outputs import Facts, write_processed
@@ -25,9 +26,16 @@ def main() -> None:
         raise BadMeterFile(f"{path} is refused: {'; '.join(quality.reasons)}", f"wattcast check {path} shows all figures")
     skipped = _skipped(params, table)
     steps = {task.resolution_s for name, task in params.tasks.items() if name not in skipped}
-    tables = [table if step == table.step_s else resample(table, step, params.least_share_measured) for step in sorted(steps)]
+    share = params.least_share_measured
+    tables = [table if step == table.step_s else resample(table, step, share) for step in sorted(steps)]
+    _, facts = params.meter_facts(path)
+    if facts.known:
+        tables = [join_known(each, Path(facts.known), always=facts.known_always, least_share=share) for each in tables]
     write_processed(Facts(table.meter, quality, params.effort(len(table)), skipped), tables)
     print(f"meter {table.meter.id}: {quality.verdict}. {' '.join(quality.reasons)} How it was read: {'; '.join(quality.notes)}.")
+    for each in tables[:1]:
+        for name, column in each.known.items():
+            print(f"{name} is known ahead for {column.share_of(each.instants()):.0%} of the time of the readings")
     for name, why in skipped.items():
         print(f"{name} is skipped: {why}")
 
@@ -35,7 +43,7 @@ def main() -> None:
 def read_options(params: Params, path: Path) -> ReadOptions:
     """How params.yaml says this file is to be read."""
     meter_id, facts = params.meter_facts(path)
-    stated = facts.model_dump()
+    stated = facts.model_dump(exclude={"known", "known_always"})
     own = {name: stated.pop(name) for name in ("zone", "flow", "holidays", "simulated")}
     return ReadOptions(Meter(meter_id, **own), **stated)
 

@@ -23,16 +23,16 @@ def main() -> None:
             continue
         table = read_table(task.resolution_s)
         training = table.rows(0, first_test_row(table, params.train_share))
-        spread = residual_spread(training, task.horizon, task.baselines, params.quantiles)
+        spread = residual_spread(training, task.frame(table.meter.zone), task.baselines, params.quantiles)
         fallback = Fallback(spread, climatological_profile(table, params.quantiles))
         reach = 0
         for bundle in read_bundles(name, params.training_threads()):
             services.store.put_bundle(bundle.data)
             made = read_made(name, bundle.manifest.family)
-            records.append(record_of(bundle, card.tests_of(bundle.id), fallback, facts.quality, **made))
+            records.append(record_of(bundle, card.rows_of(bundle.id), fallback, facts.quality, **made))
             services.store.put_record(records[-1])
             reach = max(reach, *(model.spec.history_steps for model in bundle.manifest.models))
-        services.readings.put(table.rows(len(table) - _KEPT_HISTORIES * reach, len(table)))
+        services.readings.put(table.last(_KEPT_HISTORIES * reach))
     meter = facts.meter
     slots = [slot_of(name, task, meter.id, params.quantiles, records, facts.skipped.get(name, "")) for name, task in params.tasks.items()]
     manifest = services.store.manifest().with_slots(meter, slots)

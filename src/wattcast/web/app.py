@@ -15,7 +15,9 @@ from wattcast.adapters.wiring import Services, connect
 from wattcast.config import Settings
 from wattcast.serving import ForecastService
 from wattcast.web import problems
+from wattcast.web.explaining import Explainer
 from wattcast.web.pages import Site, pages, site
+from wattcast.web.why import explanations
 
 _YEAR_S = 365 * 86_400
 # The one style that Plotly's script puts inline when it loads: the rules of its maps. Its other styles go through the CSSOM.
@@ -27,6 +29,7 @@ _HEADERS = {
             "script-src 'self'",
             f"style-src 'self' '{_PLOTLYS_STYLE}'",
             "img-src 'self' data:",
+            "connect-src 'self'",
             "form-action 'self'",
             "base-uri 'none'",
             "frame-ancestors 'none'",
@@ -53,8 +56,9 @@ def create_app(settings: Settings, services: Services | None = None, now: Callab
     app = Flask(__name__)
     app.config.update(MAX_CONTENT_LENGTH=problems.LARGEST_BODY_BYTES, MAX_FORM_MEMORY_SIZE=problems.LARGEST_BODY_BYTES)
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
-    app.extensions["wattcast"] = Site(service, services.readings, now, settings.meter)
+    app.extensions["wattcast"] = Site(service, services.readings, Explainer(services.store), now, settings.meter)
     app.register_blueprint(pages)
+    app.register_blueprint(explanations)
     app.add_url_rule("/healthz", view_func=healthz)
     app.add_url_rule("/readyz", view_func=readyz)
     app.add_url_rule("/vendor/plotly.js", view_func=plotly)

@@ -17,12 +17,15 @@ from wattcast.meter.table import MINUTE_S, Meter, MeterTable
 from wattcast.ports import ReadingStore
 from wattcast.serving import Ask, ForecastService
 from wattcast.web import views
+from wattcast.web.explaining import Explainer
 from wattcast.web.problems import Problem, problem_of, respond, wants_json
 from wattcast.web.typed import COVARIATES, FIELDS, MODELS, TypedReading, read_form
 
 pages = Blueprint("pages", __name__)
 
 _CURVE, _FORM = "day_ahead", "next_minute"
+# What people know the form by; other families are offered where the meter has them.
+_ALWAYS_OFFERED = ("xgb", "rf", "lgbm")
 _POWER = "Global_active_power"
 _SHOWN_BEFORE_S = 2 * 86_400
 _FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data", "")
@@ -34,6 +37,7 @@ class Site:
 
     service: ForecastService
     readings: ReadingStore
+    explainer: Explainer
     now: Callable[[], float]
     meter: str
 
@@ -188,4 +192,5 @@ def _form(meter: Meter, typed: Mapping[str, object], errors: Mapping[str, str]) 
     """What the form's template needs. typed: what stands in its fields; errors: what is wrong with them."""
     slot = site().service.manifest.slot(_FORM, meter.id)
     skipped = slot.skipped if slot else "this task was never trained for the meter"
-    return {"meter": meter, "fields": FIELDS, "models": list(MODELS), "typed": typed, "errors": errors, "form_skipped": skipped}
+    offered = [title for title, key in MODELS.items() if key in _ALWAYS_OFFERED or (slot is not None and key in slot.families)]
+    return {"meter": meter, "fields": FIELDS, "models": offered, "typed": typed, "errors": errors, "form_skipped": skipped}

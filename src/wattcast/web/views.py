@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from wattcast.forecasting.baselines import TITLES
+from wattcast.forecasting.day_totals import Total
 from wattcast.forecasting.families import family_of
 from wattcast.forecasting.forecast import TIERS, Forecast
 from wattcast.forecasting.metrics import Score
@@ -51,7 +52,7 @@ def interval_name(levels: tuple[float, ...]) -> str:
 def curve(forecast: Forecast, measured: MeterTable | None) -> dict[str, Any]:
     """What the chart and its table show. Times are on the meter's clock; measured: readings to show before the forecast."""
     levels = tuple(forecast.steps[0].quantiles)
-    end_s = forecast.origin_s + len(forecast.steps) * forecast.step_s
+    end_s = forecast.steps[-1].start_s + forecast.step_s
     steps = [
         {
             "start": clock_time(step.start_s, forecast.zone),
@@ -70,7 +71,14 @@ def curve(forecast: Forecast, measured: MeterTable | None) -> dict[str, Any]:
         "measured": _measured(measured) if measured is not None else [],
         "energy_kwh": round(sum(step.mean for step in forecast.steps) * forecast.step_s / HOUR_S, 2),
         "highest": steps[highest],
+        "totals": {name: _within(total) for name, total in (forecast.totals or {}).items()},
     }
+
+
+def _within(total: Total) -> str:
+    """The outermost quantiles of a day's energy or peak: 21.3 to 30.1."""
+    values = list(total["quantiles"].values())
+    return f"{values[0]:.1f} to {values[-1]:.1f}"
 
 
 def _hours(start_s: int, step_s: int, zone: str) -> str:

@@ -16,21 +16,25 @@ import numpy as np
 import numpy.typing as npt
 
 from wattcast.errors import BadParams
-from wattcast.forecasting.trees import TreeEnsemble
+from wattcast.forecasting.families.blend import Blend
+from wattcast.forecasting.graph import Graph
 
 Matrix = npt.NDArray[np.float32]
+Parts = npt.NDArray[np.float64]
 Progress = Callable[[float], None]
+
+BLEND = Blend()
 
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """A fitted family: one output per head in `trees`, the mean first, then the levels in order.
+    """A fitted family: one output per head in `graph`, the mean first, then the levels in order.
 
     native: the same heads in the library's own format, file name -> bytes. predict_native: the heads from the library itself,
-    shape (rows, heads), to check `trees` against. library: its name and version.
+    shape (rows, heads), to check `graph` against. library: its name and version.
     """
 
-    trees: TreeEnsemble
+    graph: Graph
     native: Mapping[str, bytes]
     library: tuple[str, str]
     predict_native: Callable[[Matrix], Matrix]
@@ -53,12 +57,13 @@ class Head:
 def heads_to_boost(settings: Mapping[str, Any], levels: tuple[float, ...], progress: Progress) -> tuple[list[Head], dict[str, Any]]:
     """The heads in their order, and the settings that the library itself knows.
 
-    Mean and median are point forecasts and get `rounds`; calibration corrects the other quantiles, so `tail_rounds` may be fewer.
+    The mean gets `rounds`, the median `median_rounds`, which may be more; calibration corrects the other quantiles, so `tail_rounds` may
+    be fewer.
     """
     shared = dict(settings)
     rounds = int(shared.pop("rounds"))
-    tail_rounds = int(shared.pop("tail_rounds", rounds))
-    of_head = [(level, rounds if level in (None, 0.5) else tail_rounds) for level in (None, *levels)]
+    median_rounds, tail_rounds = (int(shared.pop(name, rounds)) for name in ("median_rounds", "tail_rounds"))
+    of_head = [(level, rounds if level is None else median_rounds if level == 0.5 else tail_rounds) for level in (None, *levels)]
     before = list(accumulate((own for _, own in of_head), initial=0))
 
     def reporter(start: int) -> Callable[[int], None]:
@@ -77,15 +82,20 @@ def settings_checked_by(title: str, refusal: type[Exception]) -> Iterator[None]:
         raise BadParams(f"{title} refuses its settings: {said}", "correct them under families in params.yaml") from cause
 
 
-class Family(Protocol):
-    """One kind of model. key: its name in params.yaml and commands; title: its name on the page; file_stem: its name in metrics/.
-
-    settings: the names it knows in params.yaml, as its library spells them; the first one, how many trees a head grows, is required.
-    """
+class Named(Protocol):
+    """What a family is called. key: in params.yaml and commands; title: on the page; file_stem: in metrics/."""
 
     key: str
     title: str
     file_stem: str
+
+
+class Family(Named, Protocol):
+    """One kind of model that learns.
+
+    settings: the names it knows in params.yaml, as its library spells them; the first one (how many trees a head grows) is required.
+    """
+
     settings: tuple[str, ...]
 
     def fit(
@@ -102,18 +112,37 @@ class Family(Protocol):
         """Fit every head on rows without NaN targets. Deterministic for the same inputs, threads and library."""
         ...
 
+    def contributions(self, native: bytes, matrix: Matrix) -> Parts:
+        """What every feature adds to each row of the head in `native`, and last the base value; they sum to what the head answers.
 
-def _families() -> dict[str, Family]:
-    from wattcast.forecasting.families import lgbm, rf, xgb  # noqa: PLC0415 (they import this module)
+        native: the head's file as `fit` gave it. matrix: shape (rows, features), NaN = not known. Returns shape (rows, features + 1).
+        Raises ImportError where the family's library is not installed, and whatever the library raises over a file that is none of its own.
+        """
+        ...
 
-    return {family.key: family for family in (xgb.XGBoost(), rf.RandomForest(), lgbm.LightGBM())}
+
+def _learners() -> dict[str, Family]:
+    from wattcast.forecasting.families import extra, lgbm, rf, ridge, xgb  # noqa: PLC0415 (they import this module)
+
+    known = (xgb.XGBoost(), rf.RandomForest(), lgbm.LightGBM(), extra.ExtraTrees(), ridge.Ridge())
+    return {family.key: family for family in known}
 
 
-def family_of(key: str) -> Family:
-    """The family called `key`. Raises KeyError: callers check against `family_keys` first."""
-    return _families()[key]
+def learner_of(key: str) -> Family:
+    """The family called `key`, which learns. Raises KeyError: callers check against `learner_keys` first."""
+    return _learners()[key]
+
+
+def learner_keys() -> tuple[str, ...]:
+    """The keys of the families that learn, in the order in which they are offered."""
+    return tuple(_learners())
+
+
+def family_of(key: str) -> Named:
+    """What the family called `key` is called elsewhere, the blend among them. Raises KeyError."""
+    return BLEND if key == BLEND.key else _learners()[key]
 
 
 def family_keys() -> tuple[str, ...]:
     """The keys of all families, in the order in which they are offered."""
-    return tuple(_families())
+    return (*_learners(), BLEND.key)

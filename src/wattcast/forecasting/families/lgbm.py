@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from wattcast.forecasting.families import Fitted, Head, Matrix, Progress, heads_to_boost, settings_checked_by
+from wattcast.forecasting.families import Fitted, Head, Matrix, Parts, Progress, heads_to_boost, settings_checked_by
+from wattcast.forecasting.graph import Graph
 from wattcast.forecasting.trees import float32_below, from_lightgbm, merged
 
 _THRESHOLDS = re.compile(r"^threshold=(.*)$", re.MULTILINE)
@@ -22,6 +23,7 @@ class LightGBM:
     file_stem = "LightGBMRegressor"
     settings: tuple[str, ...] = (
         "rounds",
+        "median_rounds",
         "tail_rounds",
         "learning_rate",
         "num_leaves",
@@ -68,7 +70,15 @@ class LightGBM:
             return np.stack([booster.predict(rows, num_threads=threads) for booster in boosters], axis=1).astype(np.float32)
 
         native = {f"{name}.txt": text.encode() for name, text in texts.items()}
-        return Fitted(merged([from_lightgbm(text) for text in texts.values()]), native, ("lightgbm", lightgbm.__version__), predict_native)
+        graph = Graph(merged([from_lightgbm(text) for text in texts.values()]))
+        return Fitted(graph, native, ("lightgbm", lightgbm.__version__), predict_native)
+
+    def contributions(self, native: bytes, matrix: Matrix) -> Parts:
+        """What every feature adds to the head in a booster's text, by LightGBM's own TreeSHAP."""
+        import lightgbm  # noqa: PLC0415 (lazy: serving must not load it)
+
+        booster = lightgbm.Booster(model_str=native.decode())
+        return np.asarray(booster.predict(matrix, pred_contrib=True, num_threads=1), dtype=np.float64)
 
 
 def _reporter(head: Head) -> Callable[[Any], None]:

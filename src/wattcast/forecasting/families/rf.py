@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from wattcast.forecasting.families import Fitted, Matrix, Progress, settings_checked_by
+from wattcast.forecasting.families import Fitted, Matrix, Parts, Progress, settings_checked_by
+from wattcast.forecasting.families.xgb import booster_contributions
+from wattcast.forecasting.graph import Graph
 from wattcast.forecasting.trees import TreeEnsemble, from_xgboost
 
 Leaves = npt.NDArray[np.int64]
@@ -73,7 +75,11 @@ class RandomForest:
             return np.stack([booster.inplace_predict(rows) for booster in boosters.values()], axis=1).astype(np.float32)
 
         native = {f"{name}.ubj": bytes(booster.save_raw("ubj")) for name, booster in boosters.items()}
-        return Fitted(_with_outputs(mean, list(quantiles.values())), native, ("xgboost", xgboost.__version__), predict_native)
+        return Fitted(Graph(_with_outputs(mean, list(quantiles.values()))), native, ("xgboost", xgboost.__version__), predict_native)
+
+    def contributions(self, native: bytes, matrix: Matrix) -> Parts:
+        """What every feature adds to the mean of the trees; the forest is XGBoost's, so is the TreeSHAP."""
+        return booster_contributions(native, matrix)
 
 
 def _leaf_quantiles(

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from wattcast.forecasting.families import Fitted, Head, Matrix, Progress, heads_to_boost, settings_checked_by
+from wattcast.forecasting.families import Fitted, Head, Matrix, Parts, Progress, heads_to_boost, settings_checked_by
+from wattcast.forecasting.graph import Graph
 from wattcast.forecasting.trees import from_xgboost, merged
 
 
@@ -20,6 +21,7 @@ class XGBoost:
     file_stem = "XGBoostRegressor"
     settings: tuple[str, ...] = (
         "rounds",
+        "median_rounds",
         "tail_rounds",
         "eta",
         "grow_policy",
@@ -66,7 +68,22 @@ class XGBoost:
 
         trees = merged([from_xgboost(json.loads(bytes(model.save_raw("json")))) for model in boosters.values()])
         native = {f"{name}.ubj": bytes(model.save_raw("ubj")) for name, model in boosters.items()}
-        return Fitted(trees, native, ("xgboost", xgboost.__version__), predict_native)
+        return Fitted(Graph(trees), native, ("xgboost", xgboost.__version__), predict_native)
+
+    def contributions(self, native: bytes, matrix: Matrix) -> Parts:
+        """What every feature adds to the head in a booster's UBJ, by XGBoost's own TreeSHAP."""
+        return booster_contributions(native, matrix)
+
+
+def booster_contributions(native: bytes, matrix: Matrix) -> Parts:
+    """What every feature adds to each row, and last the base value: kW, shape (rows, features + 1). native: a booster's UBJ."""
+    import xgboost  # noqa: PLC0415 (lazy: serving must not load it)
+
+    if not native:
+        # Over an empty file XGBoost ends the process.
+        raise ValueError("the file is empty")
+    booster = xgboost.Booster({"nthread": 1, "verbosity": 0}, model_file=bytearray(native))
+    return np.asarray(booster.predict(xgboost.DMatrix(matrix, nthread=1), pred_contribs=True), dtype=np.float64)
 
 
 def _reporter(head: Head) -> Any:

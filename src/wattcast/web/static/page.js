@@ -3,6 +3,18 @@
 (() => {
   const chart = document.getElementById("chart");
   const data = JSON.parse(document.getElementById("chart-data").textContent);
+  const why = document.getElementById("why");
+  if (why) {
+    why.hidden = false;
+    // What it takes to explain is asked for when somebody is about to see it.
+    const watch = new IntersectionObserver((seen) => {
+      if (!seen.some((entry) => entry.isIntersecting)) return;
+      watch.disconnect();
+      import("./why.js").then((module) => module.explain(why, data.steps)).catch(() => { why.hidden = true; });
+    }, { rootMargin: "200px" });
+    watch.observe(why);
+  }
+
   if (!window.Plotly) {
     chart.remove();
     document.getElementById("values").open = true;

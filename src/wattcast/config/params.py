@@ -1,45 +1,28 @@
-"""The two kinds of settings, never mixed: `Params` (params.yaml: science, versioned, ends in the bundle) and `Settings` (environment)."""
+"""Science: everything a result depends on beside the readings, as params.yaml states it."""
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
-import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from wattcast.errors import BadParams, LeakingSpec
+from wattcast.config.words import meter_id_of, nearest
 from wattcast.forecasting.baselines import baseline_names
-from wattcast.forecasting.families import family_keys, family_of
+from wattcast.forecasting.families import learner_keys, learner_of
 from wattcast.forecasting.spec import FeatureSpec
 from wattcast.forecasting.tasks import Task
 
 Preset = Literal["fast", "best"]
 _BEST_BELOW_ROWS = 1_000_000
-# Says where tests and benchmarks find the real meter files.
-_NO_SETTING = "WATTCAST_SHARED_DATA"
+# The families that every task has; others may leave out tasks and presets.
+_EVERYWHERE = ("xgb", "rf", "lgbm")
 # A key with nothing below it is None in YAML.
 _MAYBE_EMPTY = BeforeValidator(lambda stated: {} if stated is None else stated)
-
-
-class Settings(BaseSettings):
-    """Operations: what runs where. Read from WATTCAST_... in the environment; alters no result."""
-
-    model_config = SettingsConfigDict(env_prefix="WATTCAST_", frozen=True, extra="forbid")
-
-    host: str = Field("127.0.0.1", description="Address that the service listens on.")
-    port: int = Field(5000, ge=0, le=65535, description="Port that the service listens on.")
-    workers: int = Field(1, ge=1, le=64, description="Worker processes of the service; each loads every model.")
-    threads: int = Field(4, ge=1, le=64, description="Requests that one worker handles at a time.")
-    store: Path = Field(Path("store"), description="Folder of the model store: bundles, records, serving manifest.")
-    meter: str = Field("", description="Meter that the page shows first; empty for the one registered last.")
 
 
 class _Frozen(BaseModel):
@@ -59,6 +42,8 @@ class MeterFacts(_Frozen):
     delimiter: str = Field("", description="Column delimiter; empty to find it.")
     decimal: Literal["", ".", ","] = Field("", description="Decimal mark; empty to find it.")
     time_format: str = Field("", description="strptime pattern of the time column; empty to find it.")
+    known: str = Field("", description="File of the columns known ahead, such as a temperature forecast; empty for none.")
+    known_always: bool = Field(False, description="Whether that file has no available_at: its values were known before every origin.")
 
 
 class MeterChoice(_Frozen):
@@ -81,7 +66,7 @@ class Params(_Frozen):
     least_share_measured: float = Field(0.5, gt=0, le=1, description="Share of a step that must be measured for it to count.")
     train_share: float = Field(0.8, ge=0.5, le=0.95, description="Share of the file, in time order, that may be trained on.")
     tasks: dict[str, Task]
-    families: dict[str, dict[str, dict[Preset, dict[str, float | int | str]]]]
+    families: dict[str, dict[str, dict[Preset, dict[str, float | int | str | dict[str, float | int | str]]]]]
 
     @field_validator("quantiles")
     @classmethod
@@ -102,18 +87,18 @@ class Params(_Frozen):
     @classmethod
     def _known_families(cls, families: dict[str, Any]) -> dict[str, Any]:
         for key in families:
-            if key not in family_keys():
-                raise ValueError(f'"{key}" is no family{nearest(key, family_keys())}')
-        for key, task, preset, settings in _each_settings(families):
-            known = family_of(key).settings
+            if key not in learner_keys():
+                raise ValueError(f'"{key}" is no family{nearest(key, learner_keys())}')
+        for key, place, settings in _each_settings(families):
+            known = learner_of(key).settings
             for name in settings:
                 if name not in known:
-                    raise ValueError(f"unknown key {key}.{task}.{preset}.{name}{nearest(name, known)}")
+                    raise ValueError(f"unknown key {place}.{name}{nearest(name, known)}")
             if known[0] not in settings:
-                raise ValueError(f"{key}.{task}.{preset} lacks {known[0]}, how many trees a head grows")
-            for name in {"trees", "rounds", "tail_rounds"} & settings.keys():
+                raise ValueError(f"{place} lacks {known[0]}, which it cannot do without")
+            for name in {"trees", "rounds", "median_rounds", "tail_rounds"} & settings.keys():
                 if not (isinstance(settings[name], int) and settings[name] >= 1):
-                    raise ValueError(f"{key}.{task}.{preset}.{name} must be a whole number from 1")
+                    raise ValueError(f"{place}.{name} must be a whole number from 1")
         return families
 
     @field_validator("tasks")
@@ -133,7 +118,9 @@ class Params(_Frozen):
                     raise ValueError(f'{name}: "{word}" is no name of a task or model: use lower-case letters, digits and underscores')
             for plan in task.models:
                 # Made here only to be refused here: a spec that leaks names params.yaml, not the training that would meet it.
-                spec = FeatureSpec(task.resolution_s, task.horizon, "UTC", plan.recent, plan.seasonal, plan.calendar)
+                spec = FeatureSpec(
+                    task.resolution_s, task.horizon, "UTC", plan.recent, plan.seasonal, plan.known, plan.calendar, gate_s=task.gate_s
+                )
                 reach = replace(spec, event_memory=task.event_memory).history_steps
                 if not 1 <= plan.least_readings <= reach:
                     raise ValueError(f"model {plan.name} of {name} looks back on {reach} readings: least_readings must be 1 to {reach}")
@@ -141,10 +128,15 @@ class Params(_Frozen):
 
     @model_validator(mode="after")
     def _settings_for_every_task(self) -> Params:
-        for key in family_keys():
-            for task in self.families.get(key, {}):
+        for key, tasks in self.families.items():
+            for task in tasks:
                 if task not in self.tasks:
                     raise ValueError(f"unknown key families.{key}.{task}{nearest(task, list(self.tasks))}")
+                models = [plan.name for plan in self.tasks[task].models]
+                for settings in tasks[task].values():
+                    for name in [name for name, value in settings.items() if isinstance(value, dict) and name not in models]:
+                        raise ValueError(f"unknown key families.{key}.{task}: {name} is no model{nearest(name, models)}")
+        for key in _EVERYWHERE:
             for task, facts in self.tasks.items():
                 missing = set(facts.efforts) - set(self.families.get(key, {}).get(task, {}))
                 if missing or set(facts.efforts) != set(get_args(Preset)):
@@ -153,8 +145,11 @@ class Params(_Frozen):
 
     def meter_facts(self, path: Path) -> tuple[str, MeterFacts]:
         """The id of the meter whose file this is, and what is stated of it."""
-        meter_id = meter_id_of(path)
-        return meter_id, self.meters.get(meter_id, MeterFacts())
+        return (meter_id := meter_id_of(path)), self.meters.get(meter_id, MeterFacts())
+
+    def has_settings(self, family: str, task: str, preset: Preset) -> bool:
+        """Whether a family is trained for a task at a preset."""
+        return preset in self.families.get(family, {}).get(task, {})
 
     def effort(self, rows: int) -> Preset:
         """The preset for a file of so many rows."""
@@ -167,89 +162,12 @@ class Params(_Frozen):
         return self.threads or os.cpu_count() or 1
 
 
-def _each_settings(families: dict[str, Any]) -> Iterator[tuple[str, str, str, dict[str, Any]]]:
+def _each_settings(families: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Family, place in params.yaml and settings: those of a task and preset, and over them those of each model that states its own."""
     for key, tasks in families.items():
         for task, presets in tasks.items():
             for preset, settings in presets.items():
-                yield key, task, preset, settings
-
-
-def meter_id_of(path: Path) -> str:
-    """The id of the meter in a file: the file's name without its endings, in small letters and digits, dashes for all else."""
-    stem = re.sub(r"(\.(txt|csv|tsv|dat|zip|gz))+$", "", path.name, flags=re.IGNORECASE)
-    return re.sub(r"[^a-z0-9]+", "-", stem.lower())[:80].strip("-") or f"meter-{zlib.crc32(stem.encode()):08x}"
-
-
-def nearest(name: str, known: tuple[str, ...] | list[str], likeness: float = 0.5) -> str:
-    """A hint at the nearest known name, or at all of them where none is near."""
-    near = difflib.get_close_matches(name, known, 1, likeness)
-    return f'; did you mean "{near[0]}"?' if near else f"; known: {', '.join(known)}"
-
-
-class _KeysOnce(yaml.SafeLoader):
-    """YAML in which no key stands twice in one place. Raises BadParams."""
-
-    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        node = super().compose_mapping_node(anchor)
-        seen = set()
-        for key, _ in node.value:
-            if str(key.value) in seen:
-                raise BadParams(f'line {key.start_mark.line + 1}: key "{key.value}" stands there a second time', "keep one of the two")
-            seen.add(str(key.value))
-        return node
-
-
-def load_params(path: Path = Path("params.yaml")) -> Params:
-    """The params in this file. Raises BadParams naming the key, what is wrong with it and the nearest known name."""
-    try:
-        return Params.model_validate(_KeysOnce(path.read_text(encoding="utf-8")).get_single_data())
-    except OSError as cause:
-        raise BadParams(f"{path} cannot be read: {cause.strerror}", "run wattcast in the project's folder") from cause
-    except (yaml.YAMLError, UnicodeDecodeError) as cause:
-        raise BadParams(f"{path} is not YAML: {' '.join(str(cause).split())}", "mend the line it names") from cause
-    except (BadParams, LeakingSpec) as cause:
-        raise BadParams(f"{path}: {cause.message}", cause.hint) from cause
-    except ValidationError as cause:
-        raise BadParams(f"{path}: {_first_fault(cause)}", "mend params.yaml; docs/data.md explains its keys") from cause
-
-
-def load_settings() -> Settings:
-    """The settings of the environment. Raises BadParams naming the variable."""
-    known = [f"WATTCAST_{name}".upper() for name in Settings.model_fields]
-    # Likeness is asked for beyond the first letters, which all of them share.
-    for name in sorted(os.environ):
-        if name.upper().startswith("WATTCAST_") and name.upper() not in (*known, _NO_SETTING):
-            raise BadParams(f"unknown variable {name}{nearest(name.upper(), known, 0.85)}", "correct the environment variable, or unset it")
-    try:
-        return Settings()
-    except ValidationError as cause:
-        fault = cause.errors()[0]
-        name = "WATTCAST_" + "_".join(str(part) for part in fault["loc"]).upper()
-        raise BadParams(f"{name}={fault['input']}: {fault['msg']}", "correct the environment variable, or unset it") from cause
-
-
-def _first_fault(cause: ValidationError) -> str:
-    fault = cause.errors()[0]
-    where = ".".join(str(part) for part in fault["loc"])
-    if fault["type"] not in ("extra_forbidden", "unexpected_keyword_argument"):
-        said = fault["msg"].removeprefix("Value error, ")
-        return f"{where}: {said}" if where else said
-    siblings = _known_keys(fault["loc"][:-1])
-    return f"unknown key {where}{nearest(str(fault['loc'][-1]), siblings)}"
-
-
-def _known_keys(path: tuple[str | int, ...]) -> list[str]:
-    """The keys that params.yaml may have at this place, from the schema."""
-    schema = Params.model_json_schema()
-    here: Any = schema
-    for part in path:
-        here = _resolved(here, schema)
-        if isinstance(part, int):
-            here = here.get("items", {})
-        else:
-            here = here.get("properties", {}).get(part, here.get("additionalProperties", {}))
-    return list(_resolved(here, schema).get("properties", {}))
-
-
-def _resolved(here: Any, schema: Any) -> Any:
-    return schema["$defs"][here["$ref"].rsplit("/", 1)[-1]] if isinstance(here, dict) and "$ref" in here else here
+                place = f"{key}.{task}.{preset}"
+                shared = {name: value for name, value in settings.items() if not isinstance(value, dict)}
+                yield key, place, shared
+                yield from ((key, f"{place}.{name}", shared | own) for name, own in settings.items() if isinstance(own, dict))

@@ -1,0 +1,232 @@
+"""`make accuracy` (`make accuracy P=P2`): the published protocols of this house, baselines reproduced, ours beside them.
+
+Prints a table, writes results/accuracy.json and docs/accuracy.md, and appends each scoring of a test span to scorings.csv. Exit 1 where
+a baseline does not come out as it was published: then the protocol was not understood, and no figure of ours means anything.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from page import write_page
+from protocols import Protocol, Setup, measured, measured_baseline, standard_error
+from protocols.house import PROTOCOLS
+from protocols.settings import Chosen, revision, settings_of
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from wattcast.forecasting.backtest import Frame, Learn, Predict, folds, joined, scored, walk_forward
+from wattcast.forecasting.blending import calibrated_families, plain_families
+from wattcast.forecasting.breakdown import skill_interval
+from wattcast.forecasting.calendars import frozen_holidays
+from wattcast.forecasting.features import Features
+from wattcast.forecasting.metrics import Scored, coverage_table
+from wattcast.forecasting.spec import FeatureSpec, Seasonal
+from wattcast.meter.table import MeterTable
+
+HERE = Path(__file__).resolve().parent
+RESULTS = HERE / "results" / "accuracy.json"
+LOG = HERE / "scorings.csv"
+_LOG_COLUMNS = ("when", "revision", "protocol", "settings", "figures")
+# What a line may miss and still count as reached, in standard errors.
+NEAR_ENOUGH = 0.2
+
+
+def main() -> None:
+    """Run the protocols asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("protocol", nargs="?", default="", help="the beginning of a name, such as P2 or P3a; by default all")
+    parser.add_argument("--data", type=Path, default=HERE.parent.parent / "shared" / "data", help="folder of the real meter files")
+    parser.add_argument(
+        "--rehearse", action="store_true", help="score the span before the test instead, for choices: logs and writes nothing"
+    )
+    asked = parser.parse_args()
+    chosen = [protocol for protocol in PROTOCOLS if protocol.name.upper().startswith(asked.protocol.upper())]
+    if not chosen:
+        parser.error(f"no protocol begins with {asked.protocol}; known: {', '.join(protocol.name for protocol in PROTOCOLS)}")
+    if not asked.data.is_dir():
+        parser.error(f"{asked.data} is not there: name the folder of the real meter files with --data")
+    console = Console(stderr=True)
+    if asked.rehearse:
+        for protocol in chosen:
+            show(protocol, run(protocol, asked.data, "", console), Console())
+        return
+    at = revision()
+    outcomes = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"figures": {}, "protocols": {}}
+    for protocol in chosen:
+        outcome = run(protocol, asked.data, at, console)
+        outcomes["protocols"][protocol.name] = outcome
+        outcomes["figures"] |= {figure["key"]: figure["value"] for figure in outcome["figures"]}
+        RESULTS.parent.mkdir(exist_ok=True)
+        RESULTS.write_text(json.dumps(outcomes, indent=1))
+        show(protocol, outcome, Console())
+    write_page()
+    disagreeing = [f"{name}: {check['baseline']} {check['measure']}" for name, check in _checks(outcomes, chosen) if not check["agrees"]]
+    if disagreeing:
+        sys.exit("baselines that do not come out as published: " + ", ".join(disagreeing))
+
+
+def run(protocol: Protocol, data: Path, at: str, console: Console) -> dict[str, Any]:
+    """Reproduce the baselines, then fit on what lies before each refit and score the test span once. at: the revision, "" to rehearse."""
+    setup = protocol.prepare(data) if at else protocol.prepare(data).rehearsal(protocol.rehearse_rows)
+    settings = settings_of(protocol.settings, protocol.levels, calibrated=protocol.calibrated)
+    spec = settings.task.spec(settings.plan, setup.training, frozen_holidays(setup.training))
+    frame = Frame(spec, protocol.baselines, protocol.levels, setup.against, setup.beside)
+    checks = _reproduced(protocol, setup, frame) if at else []
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    walked = folds(setup.origins, setup.refits, protocol.embargo)
+    began = time.monotonic()
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task(f"{protocol.name}: {len(walked)} fits of {', '.join(settings.recipes)}", total=len(walked))
+        learn = _learner(protocol, settings, spec, lambda share, done: bar.update(task, completed=done + share))
+        parts = list(walk_forward(setup.table, walked, learn, frame))
+    rows = {who: joined([part[who] for part in parts]) for who in parts[0]}
+    seconds = time.monotonic() - began
+    figures = _figures(protocol, settings, rows, setup.table.meter.zone)
+    if at:
+        _log(protocol, settings, figures, at)
+    first = next(iter(rows.values()))
+    return {
+        "title": protocol.title,
+        "rows": len(first.actual),
+        "fits": len(walked),
+        "seconds": round(seconds, 1),
+        "settings": settings.sha256[:12],
+        "revision": at,
+        "checks": checks,
+        "baselines": {name: {m: measured_baseline(first, name, m) for m in _measures(protocol)} for name in protocol.baselines},
+        "families": {who: {m: measured(own, m) for m in _measures(protocol)} for who, own in rows.items()},
+        "figures": figures,
+        "coverage": coverage_table(rows[settings.answers[protocol.figures[0].key]], setup.table.meter.zone) if protocol.calibrated else {},
+        "beside": dict(protocol.beside),
+    }
+
+
+def _learner(protocol: Protocol, settings: Chosen, spec: FeatureSpec, report: Any) -> Learn:
+    """The product's own learner, which says how far it is."""
+    done = -1
+
+    def progress(share: float) -> None:
+        report(share, done)
+
+    if protocol.calibrated:
+        inner = calibrated_families(settings.plan, spec, settings.recipes, progress)
+    else:
+        inner = plain_families(spec, settings.recipes, settings.blend, progress)
+
+    def learn(known: MeterTable) -> Mapping[str, Predict]:
+        nonlocal done
+        done += 1
+        return inner(known)
+
+    return learn
+
+
+def _reproduced(protocol: Protocol, setup: Setup, frame: Frame) -> list[dict[str, Any]]:
+    """Every published figure of a baseline beside what comes out here, and whether they agree to the last digit printed."""
+    origins = setup.origins if setup.check_origins is None else setup.check_origins
+    bare = replace(frame, spec=replace(frame.spec, recent=(), known=(), calendar=(), target="level", seasonal=(_QUANTILE_DAYS,)))
+    rows = scored({"quantiles_28_days": _quantiles_28_days(protocol.levels)}, setup.table, origins, bare)["quantiles_28_days"]
+    found = []
+    for check in protocol.checks:
+        of_rows = check.baseline == "quantiles_28_days"
+        value = measured(rows, check.measure) if of_rows else measured_baseline(rows, check.baseline, check.measure)
+        digits = len(check.printed.partition(".")[2])
+        agrees = f"{value:.{digits}f}" == check.printed
+        found.append(
+            {"baseline": check.baseline, "measure": check.measure, "printed": check.printed, "source": check.source}
+            | {"value": value, "agrees": agrees}
+        )
+    return found
+
+
+# The 28 whole days before the day of an origin, counted from the day after it.
+_QUANTILE_DAYS = Seasonal(days=tuple(range(2, 30)))
+
+
+def _quantiles_28_days(levels: tuple[float, ...]) -> Predict:
+    """Quantiles of the same hour over 28 days: the baseline of P7."""
+
+    def predict(features: Features) -> tuple[np.ndarray, np.ndarray]:
+        days = features.matrix[:, [name.startswith("days") for name in features.names]]
+        days = np.where(np.isfinite(days).any(axis=1)[:, None], days, 0)
+        quantiles = np.nanquantile(days.astype(np.float64), levels, axis=1).T.astype(np.float32)
+        return np.nanmean(days, axis=1), quantiles
+
+    return predict
+
+
+def _figures(protocol: Protocol, settings: Chosen, rows: Mapping[str, Scored], zone: str) -> list[dict[str, Any]]:
+    figures = []
+    for figure in protocol.figures:
+        who = settings.answers[figure.key]
+        own = rows[who]
+        value, error = measured(own, figure.measure), standard_error(own, zone, figure.measure, protocol.block)
+        skill = {}
+        for name in protocol.baselines[:1]:
+            measure = "mae" if figure.measure in ("MAE", "NMAE", "pinball") else "rmse"
+            skill = {"baseline": name, "interval": skill_interval(own, zone, name, measure, block=protocol.block)}
+        reached = value <= figure.beat + NEAR_ENOUGH * error
+        figures.append(
+            {"key": figure.key, "measure": figure.measure, "who": who, "value": value, "error": error, "beat": figure.beat}
+            | {"reached": bool(reached), "skill": skill}
+        )
+    return figures
+
+
+def _measures(protocol: Protocol) -> list[str]:
+    return list(dict.fromkeys([figure.measure for figure in protocol.figures]))
+
+
+def _checks(outcomes: Mapping[str, Any], chosen: list[Protocol]) -> list[tuple[str, dict[str, Any]]]:
+    return [(protocol.name, check) for protocol in chosen for check in outcomes["protocols"][protocol.name]["checks"]]
+
+
+def _log(protocol: Protocol, settings: Chosen, figures: list[dict[str, Any]], at: str) -> None:
+    """One line more in the log of every scoring of a test span."""
+    fresh = not LOG.exists()
+    with LOG.open("a", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        if fresh:
+            writer.writerow(_LOG_COLUMNS)
+        said = " ".join(f"{figure['key']}={figure['value']:.5g}" for figure in figures)
+        writer.writerow([datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), at, protocol.name, settings.sha256[:12], said])
+
+
+def show(protocol: Protocol, outcome: Mapping[str, Any], console: Console) -> None:
+    """The outcome of one protocol as a table."""
+    table = Table(title=f"{protocol.name}. {outcome['title']}", title_justify="left", caption_justify="left")
+    table.caption = f"{outcome['rows']:,} rows, {outcome['fits']} fits in {outcome['seconds']:.0f} s, settings {outcome['settings']}"
+    measures = _measures(protocol)
+    table.add_column("")
+    for measure in measures:
+        table.add_column(measure, justify="right")
+    for name, values in {**outcome["baselines"], **outcome["families"]}.items():
+        table.add_row(name, *(f"{values[measure]:.4f}" if values[measure] < 10 else f"{values[measure]:.2f}" for measure in measures))
+    console.print(table)
+    for check in outcome["checks"]:
+        agrees = "agrees" if check["agrees"] else "DOES NOT AGREE"
+        console.print(
+            f"  {check['baseline']} {check['measure']}: printed {check['printed']} ({check['source']}), here {check['value']:.6g}: {agrees}"
+        )
+    for figure in outcome["figures"]:
+        verdict = "reached" if figure["reached"] else "MISSED"
+        skill = figure["skill"]
+        beside = f"; skill against {skill['baseline']} {skill['interval'][0]:.1%} to {skill['interval'][1]:.1%}" if skill else ""
+        said = f"{figure['value']:.5g} +- {figure['error']:.2g}, to beat {figure['beat']:g}"
+        console.print(f"  {figure['key']} ({figure['who']}): {said}: {verdict}{beside}")
+
+
+if __name__ == "__main__":
+    main()

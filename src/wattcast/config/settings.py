@@ -1,0 +1,43 @@
+"""Operations: what runs where, read from the environment."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from wattcast.config.words import nearest
+from wattcast.errors import BadParams
+
+# Says where tests and benchmarks find the real meter files.
+_NO_SETTING = "WATTCAST_SHARED_DATA"
+
+
+class Settings(BaseSettings):
+    """Operations: what runs where. Read from WATTCAST_... in the environment; alters no result."""
+
+    model_config = SettingsConfigDict(env_prefix="WATTCAST_", frozen=True, extra="forbid")
+
+    host: str = Field("127.0.0.1", description="Address that the service listens on.")
+    port: int = Field(5000, ge=0, le=65535, description="Port that the service listens on.")
+    workers: int = Field(1, ge=1, le=64, description="Worker processes of the service; each loads every model.")
+    threads: int = Field(4, ge=1, le=64, description="Requests that one worker handles at a time.")
+    store: Path = Field(Path("store"), description="Folder of the model store: bundles, records, serving manifest.")
+    meter: str = Field("", description="Meter that the page shows first; empty for the one registered last.")
+
+
+def load_settings() -> Settings:
+    """The settings of the environment. Raises BadParams naming the variable."""
+    known = [f"WATTCAST_{name}".upper() for name in Settings.model_fields]
+    # Likeness is asked for beyond the first letters, which all of them share.
+    for name in sorted(os.environ):
+        if name.upper().startswith("WATTCAST_") and name.upper() not in (*known, _NO_SETTING):
+            raise BadParams(f"unknown variable {name}{nearest(name.upper(), known, 0.85)}", "correct the environment variable, or unset it")
+    try:
+        return Settings()
+    except ValidationError as cause:
+        fault = cause.errors()[0]
+        name = "WATTCAST_" + "_".join(str(part) for part in fault["loc"]).upper()
+        raise BadParams(f"{name}={fault['input']}: {fault['msg']}", "correct the environment variable, or unset it") from cause
