@@ -50,13 +50,16 @@ def day_ahead(data: Path) -> Setup:
 
 
 def hour_ahead(data: Path) -> Setup:
-    """P3a as published: the last 15 % of the hours, gaps interpolated inside the split, windows of 24 h within it."""
+    """P3a as published: the last 15 % of the hours, gaps interpolated inside the split, windows of 24 h within it.
+
+    Features come from the last real hour carried forward: a forecast from inside a gap knows nothing of its end.
+    """
     table = hours(data)
     first = int(0.85 * len(table))
     even = np.concatenate([table.power_kw[:first], interpolated(table.power_kw[first:], len(table))])
-    filled = _with_power(table, even)
+    filled, last_known = _with_power(table, even), _with_power(table, carried_forward(table.power_kw, len(table)))
     origins = _every(first + _DAY, len(table), 1)
-    return Setup(table, filled, filled, first, origins, np.array([first]), check_origins=origins[1:])
+    return Setup(last_known, filled, filled, first, origins, np.array([first]), check_origins=origins[1:])
 
 
 def hour_ahead_causal(data: Path) -> Setup:
@@ -64,7 +67,7 @@ def hour_ahead_causal(data: Path) -> Setup:
     table = hours(data)
     first = int(0.85 * len(table))
     last_known = _with_power(table, carried_forward(table.power_kw, len(table)))
-    return Setup(table, table, last_known, first, _every(first + _DAY, len(table), 1), np.array([first]))
+    return Setup(last_known, table, last_known, first, _every(first + _DAY, len(table), 1), np.array([first]))
 
 
 def hour_ahead_2010(data: Path) -> Setup:
