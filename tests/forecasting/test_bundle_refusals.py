@@ -228,7 +228,7 @@ def test_an_altered_member_is_named(tiny_bundle: bytes) -> None:
         open_bundle(swapped)
 
 
-@pytest.mark.parametrize("said", ["takes 2 features", "has 6 heads"])
+@pytest.mark.parametrize("said", ["takes 6 features", "has 6 heads"])
 def test_heads_that_do_not_fit_are_refused(said: str, tiny_bundle: bytes) -> None:
     """Heads of other features or levels than the manifest names are refused when they load."""
     source = tiny_bundle if "features" in said else tiny.train_on(tiny.minute_table(), tiny.recipe(levels=(0.05, 0.1, 0.5, 0.9, 0.95)))

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from wattcast.adapters.interrupts import interrupts_kept
 from wattcast.errors import Unavailable
 from wattcast.forecasting.tuning import Range, Search, Settings, State, Trial
 
@@ -68,10 +69,10 @@ class Study:
             self._begin_at(dict(search.here))
         if not left:
             return
-        began, ended = time.monotonic(), iter(range(left))
+        began, numbers = time.monotonic(), iter(range(left))
 
         def objective(trial: optuna.Trial) -> float:
-            number = next(ended)
+            number = next(numbers)
 
             def done(share: float) -> None:
                 of_time = (time.monotonic() - began) / seconds if seconds else 0.0
@@ -79,8 +80,13 @@ class Study:
 
             return _tried(trial, search, done)
 
-        with _spoken(self._path):
-            self._study.optimize(objective, n_trials=left, timeout=seconds or None, callbacks=[lambda _study, trial: told(_trial(trial))])
+        with _spoken(self._path), interrupts_kept() as check:
+
+            def ended_trial(_study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
+                told(_trial(trial))
+                check()
+
+            self._study.optimize(objective, n_trials=left, timeout=seconds or None, callbacks=[ended_trial])
 
     def _begin_at(self, point: dict[str, float]) -> None:
         """Have this point tried next; it may still wait from a run that was killed."""

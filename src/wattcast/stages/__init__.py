@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Callable
 from types import TracebackType
 
+from wattcast.adapters.interrupts import interrupts_kept
 from wattcast.errors import Unavailable, WattcastError, explain
 
 _STOPPED = "stopped: what was finished is kept, the next run goes on from there"
@@ -16,7 +17,8 @@ _STOPPED = "stopped: what was finished is kept, the next run goes on from there"
 def run(stage: Callable[[], None]) -> None:
     """Run a stage's main; whatever ends it is one line and its hint on stderr, exit 1, no trace."""
     try:
-        stage()
+        with interrupts_kept():
+            stage()
     except WattcastError as error:
         sys.exit(explain(error))
     except OSError as cause:
