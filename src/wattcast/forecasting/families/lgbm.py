@@ -21,6 +21,8 @@ class LightGBM:
     key = "lgbm"
     title = "LightGBM Regressor"
     file_stem = "LightGBMRegressor"
+    # What a kind of LightGBM sets for itself, whatever is stated.
+    fixed: Mapping[str, Any] = {}
     settings: tuple[str, ...] = (
         "rounds",
         "median_rounds",
@@ -56,7 +58,7 @@ class LightGBM:
         import lightgbm  # noqa: PLC0415 (lazy: serving must not load it)
 
         heads, shared = heads_to_boost(settings, levels, progress)
-        shared |= {"num_threads": threads, "seed": seed, "deterministic": True, "force_row_wise": True, "verbosity": -1}
+        shared |= {"num_threads": threads, "seed": seed, "deterministic": True, "force_row_wise": True, "verbosity": -1, **self.fixed}
         data = lightgbm.Dataset(matrix, targets, params=shared, free_raw_data=True)
         texts = {}
         with settings_checked_by(self.title, lightgbm.basic.LightGBMError):
