@@ -75,8 +75,10 @@ def machine_facts() -> dict[str, object]:
 
 
 def _environment() -> dict[str, str]:
-    # As a user has it: OpenMP's own waiting policy on both sides. Threads that spin suffer from neighbours: measure on a quiet machine.
-    return {name: value for name, value in os.environ.items() if not name.startswith(("WATTCAST_", "OMP_"))} | {"PYTHONUNBUFFERED": "1"}
+    # As a user has it: compiled modules kept, OpenMP's own waiting policy on both sides. Threads that spin suffer from neighbours:
+    # measure on a quiet machine.
+    others = ("WATTCAST_", "OMP_", "PYTHONDONTWRITEBYTECODE")
+    return {name: value for name, value in os.environ.items() if not name.startswith(others)} | {"PYTHONUNBUFFERED": "1"}
 
 
 def _busy_seconds() -> float:

@@ -24,6 +24,9 @@ def write_page() -> None:
     if outcomes:
         parts.append(_summary(outcomes["protocols"]))
         parts += [_protocol(name, outcome) for name, outcome in outcomes["protocols"].items()]
+    for name, section in (("heat_pump", _heat_pump), ("little_history", _little_history), ("why", _why)):
+        if found := _read(f"{name}.json"):
+            parts.append(section(found))
     PAGE.write_text("\n".join(parts), encoding="utf-8")
 
 
@@ -57,7 +60,67 @@ def _protocol(name: str, outcome: dict[str, Any]) -> str:
         lines.append(f"\n{check['baseline']}, {check['measure']}: {printed}: {agrees}.")
     for who, said in outcome["beside"].items():
         lines.append(f"\n{who}: {said}.")
+    if outcome["coverage"]:
+        lines += ["", *_coverage(outcome["coverage"])]
     return "\n".join(lines) + "\n"
+
+
+def _coverage(table: dict[str, Any]) -> list[str]:
+    """How many of the actuals lie in each interval."""
+    parts = [(kind, name) for kind in ("season", "third") for name in next(iter(table.values()))[kind]]
+    heads = [f"{name} h" if kind == "third" else name for kind, name in parts]
+    lines = [f"| interval | holds | {' | '.join(heads)} |", "|---|---|" + "---|" * len(parts)]
+    for own in table.values():
+        shares = [f"{own[kind][name]:.1%}" for kind, name in parts]
+        lines.append(f"| {own['nominal']:.0%} | {own['overall']:.1%} | {' | '.join(shares)} |")
+    return lines
+
+
+def _heat_pump(found: dict[str, Any]) -> str:
+    families = [key for key in next(iter(found["cases"].values())) if key != "gain"]
+    lines = ["## A heat pump and a temperature forecast (`make bench-heat-pump`)", ""]
+    lines += [
+        f"A simulated house with a heat pump, day ahead, the last fifth of {found['days']} days, {found['rows']:,} rows; MAE / RMSE, kW.\n"
+    ]
+    lines += [f"| | {' | '.join(families)} | blend's MAE against without, 95 % |", "|---|" + "---|" * (len(families) + 1)]
+    for case, by_family in found["cases"].items():
+        low, high = by_family["gain"]
+        gain = "" if case == next(iter(found["cases"])) else f"{-high:+.1%} to {-low:+.1%}"
+        lines.append(f"| {case} | {' | '.join(_pair(by_family[key], 'MAE', 'RMSE') for key in families)} | {gain} |")
+    lines.append(f"| *7-day mean* | {_pair(found['baseline'], 'MAE', 'RMSE')} |" + " |" * len(families))
+    return "\n".join(lines) + "\n"
+
+
+def _little_history(found: dict[str, Any]) -> str:
+    houses = found["houses"]
+    lines = ["## Little history (`make bench-little-history`)", ""]
+    lines += [f"The model of all meters ({found['family']}) on {houses['held_out']} simulated houses that were not among the"]
+    lines += [f"{houses['trained']} it was trained on, day ahead; MAE / RMSE in kW, mean over the houses.\n"]
+    lines += [
+        "| days known | ours | 7-day mean | typical day of the houses trained on | ours to the better of the two |",
+        "|---|---|---|---|---|",
+    ]
+    for row in found["rows"]:
+        who = [_pair(row, f"{key}_mae", f"{key}_rmse") if f"{key}_mae" in row else "" for key in ("ours", "mean_7_days", "profile")]
+        lines.append(f"| {row['days_known']} | {' | '.join(who)} | {row['ratio_mae']:.3f} / {row['ratio_rmse']:.3f} |")
+    return "\n".join(lines) + "\n"
+
+
+def _why(found: dict[str, Any]) -> str:
+    lines = ["## Why (`wattcast forecast FILE --why --out benchmarks/results/why.json`)", ""]
+    lines += [
+        f"{found['task'].replace('_', ' ')} of meter {found['meter']} from {found['origin']}, by {found['model']}: what each group adds, kW.\n"
+    ]
+    groups = found["why"]["groups"]
+    lines += [f"| step | mean forecast | {' | '.join(groups)} | sum |", "|---|---|" + "---|" * (len(groups) + 1)]
+    for number, step in enumerate(found["steps"]):
+        parts = [own[number] for own in groups.values()]
+        lines.append(f"| {step['start']} | {step['mean']:.4f} | {' | '.join(f'{kw:+.4f}' for kw in parts)} | {sum(parts):.4f} |")
+    return "\n".join(lines) + "\n"
+
+
+def _pair(values: dict[str, Any], first: str, second: str) -> str:
+    return f"{values[first]:.4f} / {values[second]:.4f}"
 
 
 def _number(value: float) -> str:

@@ -15,9 +15,8 @@ from wattcast.config.words import meter_id_of, nearest
 from wattcast.forecasting.baselines import baseline_names
 from wattcast.forecasting.families import learner_keys, learner_of
 from wattcast.forecasting.spec import FeatureSpec
-from wattcast.forecasting.tasks import Task
+from wattcast.forecasting.tasks import Preset, Task
 
-Preset = Literal["fast", "best"]
 _BEST_BELOW_ROWS = 1_000_000
 # The families that every task has; others may leave out tasks and presets.
 _EVERYWHERE = ("xgb", "rf", "lgbm")

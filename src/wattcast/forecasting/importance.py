@@ -12,7 +12,7 @@ from wattcast.forecasting.features import Features, build_features
 from wattcast.forecasting.metrics import mae
 from wattcast.meter.table import MeterTable
 
-_ROWS = 2_000
+_ROWS = 1_000
 _MOST_NAMED = 20
 
 

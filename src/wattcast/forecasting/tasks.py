@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -13,6 +13,7 @@ from wattcast.forecasting.spec import CALENDAR, FeatureSpec, Known, Recent, Scal
 from wattcast.meter.clock import HOUR_S
 from wattcast.meter.table import MINUTE_S, MeterTable
 
+Preset = Literal["fast", "best"]
 _Count = Annotated[int, Field(ge=1)]
 _CountOrNone = Annotated[int, Field(ge=0)]
 # A year of hours.
@@ -23,8 +24,8 @@ _Horizon = Annotated[int, Field(ge=1, le=8760)]
 class ModelPlan:
     """One model of a bundle: what it looks at, and how many readings before the origin must have been measured for it to answer.
 
-    rows_share: of the rows that the task's effort allows, for a model with few features, which needs fewer. scale: what loads are
-    divided by in a model of many meters.
+    rows_share: of the rows that the task's effort allows, for a model with few features, which needs fewer. fast_parts: how many of its
+    first recent parts the preset fast looks at (0: all). scale: what loads are divided by in a model of many meters.
     """
 
     name: str
@@ -34,6 +35,7 @@ class ModelPlan:
     known: tuple[Known, ...] = ()
     calendar: tuple[str, ...] = CALENDAR
     rows_share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    fast_parts: _CountOrNone = 0
     scale: Scale | None = None
 
 
@@ -84,6 +86,12 @@ class Task:
             gate_s=self.gate_s,
             scale=plan.scale,
         )
+
+    def at(self, preset: Preset) -> Task:
+        """The task as this preset trains it."""
+        if preset == "best":
+            return self
+        return replace(self, models=tuple(replace(plan, recent=plan.recent[: plan.fast_parts or None]) for plan in self.models))
 
     def frame(self, zone: str) -> FeatureSpec:
         """Which rows a forecast has, without a feature."""

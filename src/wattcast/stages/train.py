@@ -45,7 +45,7 @@ def recipe_of(params: Params, task_name: str, family: str, preset: Preset) -> Re
         raise BadParams(f"params.yaml has no settings of {family} for {task_name} at preset {preset}", "state them under families")
     return Recipe(
         task_name=task_name,
-        task=params.tasks[task_name],
+        task=params.tasks[task_name].at(preset),
         family=learner_of(family),
         settings=params.families[family][task_name][preset],
         effort=params.tasks[task_name].efforts[preset],
