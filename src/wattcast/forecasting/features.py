@@ -15,7 +15,8 @@ from wattcast.forecasting.spec import FeatureSpec, Known, Scale
 from wattcast.meter.clock import DAY_S, HOUR_S, Instants, local_midnight_s, utc_offset_s
 from wattcast.meter.table import MeterTable, Values
 
-_BLOCK = 16_384
+# Rows of features, and rows of the table that they are drawn from: what is looked at together, so that memory stays small.
+_BLOCK, _STRETCH = 16_384, 65_536
 _LEAST_SCALE_KW = 0.01
 _DAYS_OF_YEAR = 365.25
 
@@ -76,7 +77,9 @@ def build_features(table: MeterTable, origins: Rows, spec: FeatureSpec, leads: R
     origin, lead = np.repeat(origins, counts), leads[wanted]
     matrix = np.empty((len(origin), len(spec.names)), dtype=np.float32)
     targets, base, scale = (np.full(len(origin), value, dtype=np.float32) for value in (np.nan, 0.0, 1.0))
-    for first in range(0, len(origins), block := max(_BLOCK // leads.shape[1], 1)):
+    across = int(origins.max() - origins.min()) + 1 if len(origins) else 1
+    block = max(min(_BLOCK // leads.shape[1], len(origins) * _STRETCH // across), 1)
+    for first in range(0, len(origins), block):
         part = slice(first, min(first + block, len(origins)))
         rows = slice(ends[part.start], ends[part.stop])
         # Only the stretch that this block can see, so that memory does not grow with the table.
