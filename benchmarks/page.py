@@ -108,9 +108,8 @@ def _little_history(found: dict[str, Any]) -> str:
 
 def _why(found: dict[str, Any]) -> str:
     lines = ["## Why (`wattcast forecast FILE --why --out benchmarks/results/why.json`)", ""]
-    lines += [
-        f"{found['task'].replace('_', ' ')} of meter {found['meter']} from {found['origin']}, by {found['model']}: what each group adds, kW.\n"
-    ]
+    task = found["task"].replace("_", " ")
+    lines += [f"{task} of {found['meter']} from {found['origin']} ({found['model']}): what each group adds, in kW.\n"]
     groups = found["why"]["groups"]
     lines += [f"| step | mean forecast | {' | '.join(groups)} | sum |", "|---|---|" + "---|" * (len(groups) + 1)]
     for number, step in enumerate(found["steps"]):

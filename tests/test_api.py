@@ -7,8 +7,11 @@ import io
 import re
 import subprocess
 import sys
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
@@ -16,7 +19,7 @@ import tiny
 from small_project import ROOT, small_params, write_csv
 
 import wattcast
-from wattcast.config import load_params
+from wattcast.config import Params, load_params
 from wattcast.errors import BadBundle, BadMeterFile, BadParams, BadRequest, NotEnoughHistory, Unavailable
 from wattcast.forecasting.bundle import Bundle
 from wattcast.meter.sample import as_uci_text, simulate
@@ -65,6 +68,38 @@ def test_check_gives_a_verdict(tmp_path: Path) -> None:
     """A verdict is a value, a refusal too."""
     assert wattcast.check(write_csv(tmp_path / "house.csv", tiny.hour_table(20))).verdict == "good"
     assert wattcast.check(write_csv(tmp_path / "short.csv", tiny.hour_table(2))).verdict == "refused"
+
+
+@pytest.mark.parametrize(("resolution_s", "horizon"), [(900, 96), (1_800, 48), (86_400, 7)])
+def test_a_task_works_at_whatever_resolution_params_state(params: Path, resolution_s: int, horizon: int) -> None:
+    """A day of quarters or half hours, a week of days: by params alone, from readings at a finer step, on local time."""
+    table = tiny.minute_table(16) if resolution_s < 3_600 else tiny.hour_table(400)
+    models = tuple(replace(plan, least_readings=7) for plan in tiny.TASKS["day_ahead"].models)
+    stated = with_day_ahead(params, resolution_s=resolution_s, horizon=horizon, leads_per_origin=0, models=models)
+    forecast = wattcast.forecast(wattcast.fit(table, family="lgbm", params=stated), table)
+    starts = [step.start_s for step in forecast.steps]
+    assert len(starts) == horizon
+    assert np.diff([forecast.origin_s - resolution_s, *starts]).tolist() == [resolution_s] * horizon
+    assert all(step.quantiles[0.1] <= step.quantiles[0.5] <= step.quantiles[0.9] for step in forecast.steps)
+
+
+def test_a_task_with_a_gate_forecasts_the_next_local_day_from_it(params: Path) -> None:
+    """Without an origin from the last closing; from another moment it is refused."""
+    table = tiny.hour_table(60)
+    fitted = wattcast.fit(table, family="lgbm", params=with_day_ahead(params, gate="06:00"))
+    forecast = wattcast.forecast(fitted, table.until(table.end_s - 3_600))
+    assert datetime.fromtimestamp(forecast.origin_s, ZoneInfo("Europe/Paris")).strftime("%H:%M") == "06:00"
+    local = [datetime.fromtimestamp(step.start_s, ZoneInfo("Europe/Paris")) for step in forecast.steps]
+    assert [moment.hour for moment in local] == list(range(24))
+    assert {moment.date() for moment in local} == {date(2010, 3, 2)}
+    with pytest.raises(BadRequest, match="from 06:00 local time"):
+        wattcast.forecast(fitted, table, "2010-02-20T07:00")
+
+
+def with_day_ahead(params: Path, **changes: Any) -> Params:
+    """The params with these changes of the task day_ahead."""
+    stated = load_params(params)
+    return stated.model_copy(update={"tasks": {**stated.tasks, "day_ahead": replace(stated.tasks["day_ahead"], **changes)}})
 
 
 def test_fit_uses_all_of_the_table_and_the_forecast_starts_at_its_end(params: Path) -> None:

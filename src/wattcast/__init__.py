@@ -102,28 +102,29 @@ def load(source: str | Path | bytes) -> Bundle:
 def forecast(bundle: Bundle, table: MeterTable, origin: datetime | str | None = None) -> Forecast:
     """The bundle's forecast from `origin`, by default the end of the last reading; only readings before it count.
 
-    origin: one without an offset is on the clock of the table's meter. Raises NotEnoughHistory where too little was measured before it.
+    origin: one without an offset is on the clock of the table's meter. A task with a gate has origins at the gate alone, by default the
+    last one. Raises NotEnoughHistory where too little was measured before it, BadRequest where it lies outside the readings.
     """
     import numpy as np
 
     from wattcast.errors import BadRequest, NotEnoughHistory
     from wattcast.forecasting.families import family_of
     from wattcast.forecasting.forecast import Forecast, iso
-    from wattcast.forecasting.origins import steps_of
+    from wattcast.forecasting.origins import at_origin, steps_of
 
     manifest = bundle.manifest
     table = _at(manifest.step_s, table)
     last = table.last_measured_s()
-    origin_s = last if origin is None else _epoch(origin, table.meter.zone)
-    if last is None or origin_s is None or not table.start_s < origin_s <= table.end_s:
+    origin_s = None if origin is None else _epoch(origin, table.meter.zone)
+    if last is None or (origin_s is not None and not table.start_s < origin_s <= table.end_s):
         span = f"{iso(table.start_s, table.meter.zone)} to {iso(table.end_s, table.meter.zone)}"
         raise BadRequest(f"the origin lies outside the readings, {span}", "give readings up to the origin")
-    known = table.until(origin_s)
-    model = next((model for model in bundle.models if model.can_answer(known, len(known))), None)
+    known, row = at_origin(table, manifest.task, bundle.models[0].facts.spec, origin_s)
+    model = next((model for model in bundle.models if model.can_answer(known, row)), None)
     if model is None:
         least = bundle.models[-1].facts.least_readings
         raise NotEnoughHistory(f"{manifest.task} needs at least {least} readings before the origin, the last one among them", "give more")
-    values = np.column_stack(model.forecast(known, len(known)))
+    values = np.column_stack(model.forecast(known, row))
     if table.meter.flow == "consumption":
         values = np.maximum(values, 0)
     return Forecast(

@@ -40,6 +40,16 @@ def test_a_pool_is_trained_and_published(project: Path) -> None:
     assert not manifest.meters
 
 
+def test_it_is_listed_among_the_models(project: Path) -> None:
+    """`wattcast models` names it, with its score beside the baseline, though it is no meter."""
+    told = in_process(project, "models").stdout
+    assert "meter * (answers for meters that have no model of their own)" in told
+    (listed,) = json.loads(in_process(project, "models", "--json").stdout)["meters"]
+    ((task,),) = [listed["tasks"]]
+    assert (listed["id"], task["task"], [family["family"] for family in task["families"]]) == ("*", "day_ahead", ["lgbm"])
+    assert task["baselines"]["mean_7_days"]["mae"] > task["families"][0]["mae"]
+
+
 def test_a_file_never_seen_is_answered(project: Path, tmp_path: Path) -> None:
     """The forecast says that a model of all meters answered; a stated yearly use moves it where little was measured."""
     few = write_csv(tmp_path / "newcomer.csv", tiny.hour_table(60).rows(0, 3))

@@ -89,7 +89,7 @@ def _planned(file: Path, params: Params, task: str, family: str, spans: tuple[fl
     preset = params.effort(len(native))
     keys = family.split(",") if family else [key for key in params.families if params.has_settings(key, task, preset)]
     recipes = {key.strip(): recipe_of(params, task, key.strip(), preset) for key in keys}
-    facts = params.tasks[task]
+    facts = params.tasks[task].at(preset)
     readings = at_resolution(facts.resolution_s, native, task, params)
     share, refit_days, window_days = spans
     first, per_day = first_test_row(readings, 1 - share), max(_DAY_S // readings.step_s, 1)

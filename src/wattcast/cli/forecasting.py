@@ -96,14 +96,12 @@ def _readings(file: Path, service: ForecastService, params: Params, meter: str, 
 
 
 def at_resolution(step_s: int, readings: MeterTable, task: str, params: Params) -> MeterTable:
-    """The readings averaged to the task's resolution. Raises BadRequest where they are too coarse for it."""
-    from wattcast.meter.cleaning import resample
+    """The readings at the task's resolution, as preprocess makes them. Raises BadRequest where they are too coarse for it."""
+    from wattcast.stages.preprocess import at_step
 
-    if step_s == readings.step_s:
-        return readings
     if step_s % readings.step_s:
         raise BadRequest(f"{task} needs readings of {step_s} s or finer, these are {readings.step_s} s apart", "forecast another task")
-    return resample(readings, step_s, params.least_share_measured)
+    return at_step(readings, step_s, params)
 
 
 def _epoch(moment: str, zone: str) -> int:

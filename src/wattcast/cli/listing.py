@@ -15,15 +15,18 @@ from wattcast.forecasting.forecast import iso
 from wattcast.forecasting.metrics import Score
 from wattcast.forecasting.registry import Record, ServingManifest, Slot
 from wattcast.forecasting.spec import FeatureSpec, Seasonal
+from wattcast.forecasting.star import STAR
 from wattcast.meter.quality import step_in_words
+from wattcast.meter.table import Meter
 
 Values = dict[str, Any]
 
 
 def registered(manifest: ServingManifest, records: Mapping[str, Record]) -> Values:
-    """Every meter, its tasks, and for each who answers and how it did on the test, as plain values."""
+    """Every meter, then `*` where there is a model of all of them: its tasks, who answers each and how it did, as plain values."""
     meters = []
-    for name, meter in manifest.meters.items():
+    star = {STAR: Meter(STAR)} if any(slot.meter == STAR for slot in manifest.slots.values()) else {}
+    for name, meter in {**manifest.meters, **star}.items():
         slots = [slot for slot in manifest.slots.values() if slot.meter == name]
         quality = next((records[slot.standby].quality.verdict for slot in slots if slot.standby in records), None)
         meters.append({**asdict(meter), "quality": quality, "tasks": [_task(slot, records) for slot in slots]})
@@ -66,6 +69,7 @@ def show_registered(listing: Values) -> None:
         about = ["SIMULATED"] if meter["simulated"] else []
         about += [f"quality {meter['quality']}"] if meter["quality"] else []
         about += ["registered last"] if meter["id"] == listing["latest_meter"] else []
+        about = ["answers for meters that have no model of their own"] if meter["id"] == STAR else about
         say(f"meter {meter['id']}" + (f" ({', '.join(about)})" if about else ""))
         for task in meter["tasks"]:
             _show_task(task)

@@ -93,11 +93,11 @@ def _planned(file: Path, params: Params, words: tuple[str, str, str], rounds: in
     """What to search. words: task, family, preset. Raises BadParams naming what params.yaml does not state."""
     from wattcast.cli.forecasting import at_resolution
     from wattcast.cli.looking import refuse_unbelievable
-    from wattcast.config import Preset, nearest
+    from wattcast.config import nearest
+    from wattcast.forecasting.tasks import Preset
     from wattcast.forecasting.tuning import search_of
     from wattcast.meter.cleaning import to_table
     from wattcast.meter.readers import read
-    from wattcast.meter.readers.known_file import join_known
     from wattcast.stages.preprocess import read_options
     from wattcast.stages.train import recipe_of
 
@@ -112,9 +112,6 @@ def _planned(file: Path, params: Params, words: tuple[str, str, str], rounds: in
     refuse_unbelievable(file, params)
     native = to_table(read(file, read_options(params, file)))
     readings = at_resolution(params.tasks[task].resolution_s, native, task, params)
-    facts = params.meter_facts(file)[1]
-    if facts.known:
-        readings = join_known(readings, Path(facts.known), always=facts.known_always, least_share=params.least_share_measured)
     effort: Any = preset or params.effort(len(native))
     if effort not in params.families[family].get(task, {}):
         raise BadParams(f"families.{family}.{task} in params.yaml states no {effort}", "state it, or tune another preset with --preset")

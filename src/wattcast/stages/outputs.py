@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from wattcast.adapters.files import write_atomically
-from wattcast.config import Preset
 from wattcast.errors import Unavailable
 from wattcast.forecasting.bundle import SUFFIX, Bundle, open_bundle
 from wattcast.forecasting.metrics import Scored
 from wattcast.forecasting.scorecard import Scorecard
+from wattcast.forecasting.tasks import Preset
 from wattcast.forecasting.training import Trained
 from wattcast.meter.quality import QualityReport
 from wattcast.meter.table import Meter, MeterTable

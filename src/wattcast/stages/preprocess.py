@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from wattcast.config import Params, load_params
+from wattcast.config import MeterFacts, Params, load_params
 from wattcast.errors import BadMeterFile
 from wattcast.meter.cleaning import resample, to_table
 from wattcast.meter.quality import judge
@@ -17,8 +17,7 @@ from wattcast.stages.outputs import Facts, write_processed
 
 def main() -> None:
     """Read, clean, judge; refuse a file that is not to be believed."""
-    params = load_params()
-    path = Path(params.meter.file)
+    path = Path((params := load_params()).meter.file)
     readings = read(path, read_options(params, path))
     table = to_table(readings)
     quality = judge(readings, table)
@@ -26,18 +25,20 @@ def main() -> None:
         raise BadMeterFile(f"{path} is refused: {'; '.join(quality.reasons)}", f"wattcast check {path} shows all figures")
     skipped = _skipped(params, table)
     steps = {task.resolution_s for name, task in params.tasks.items() if name not in skipped}
-    share = params.least_share_measured
-    tables = [table if step == table.step_s else resample(table, step, share) for step in sorted(steps)]
-    _, facts = params.meter_facts(path)
-    if facts.known:
-        tables = [join_known(each, Path(facts.known), always=facts.known_always, least_share=share) for each in tables]
+    tables = [at_step(table, step, params) for step in sorted(steps)]
     write_processed(Facts(table.meter, quality, params.effort(len(table)), skipped), tables)
     print(f"meter {table.meter.id}: {quality.verdict}. {' '.join(quality.reasons)} How it was read: {'; '.join(quality.notes)}.")
-    for each in tables[:1]:
-        for name, column in each.known.items():
-            print(f"{name} is known ahead for {column.share_of(each.instants()):.0%} of the time of the readings")
+    for name, column in tables[0].known.items() if tables else ():
+        print(f"{name} is known ahead for {column.share_of(tables[0].instants()):.0%} of the time of the readings")
     for name, why in skipped.items():
         print(f"{name} is skipped: {why}")
+
+
+def at_step(table: MeterTable, step_s: int, params: Params) -> MeterTable:
+    """The readings averaged to this step, with the columns known ahead that params.yaml names for their meter beside them."""
+    facts, share = params.meters.get(table.meter.id, MeterFacts()), params.least_share_measured
+    averaged = table if step_s == table.step_s else resample(table, step_s, share)
+    return join_known(averaged, Path(facts.known), always=facts.known_always, least_share=share) if facts.known else averaged
 
 
 def read_options(params: Params, path: Path) -> ReadOptions:

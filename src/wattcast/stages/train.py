@@ -7,10 +7,11 @@ import sys
 
 from wattcast.adapters.files import write_atomically
 from wattcast.adapters.provenance import provenance
-from wattcast.config import Params, Preset, load_params, nearest
+from wattcast.config import Params, load_params, nearest
 from wattcast.errors import BadParams
 from wattcast.forecasting.backtest import first_test_row
 from wattcast.forecasting.families import learner_keys, learner_of
+from wattcast.forecasting.tasks import Preset
 from wattcast.forecasting.training import Recipe, train
 from wattcast.stages import run
 from wattcast.stages.outputs import model_folder, read_facts, read_table, write_trained
@@ -29,8 +30,7 @@ def main() -> None:
         why = facts.skipped.get(task_name, f"params.yaml has no settings of {family} for it at preset {facts.preset}")
         write_atomically(folder / "skipped.txt", why.encode() + b"\n")
         return
-    recipe = recipe_of(params, task_name, family, facts.preset)
-    table = read_table(recipe.task.resolution_s)
+    recipe, table = recipe_of(params, task_name, family, facts.preset), read_table(params.tasks[task_name].resolution_s)
     with progress(f"training {task_name}, {recipe.family.title} ({facts.preset})") as report:
         trained = train(table, first_test_row(table, params.train_share), recipe, report)
     write_trained(task_name, family, trained, provenance())
