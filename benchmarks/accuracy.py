@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 from page import write_page
-from protocols import Protocol, Setup, measured, measured_baseline, standard_error
+from protocols import Protocol, Setup, as_forecaster, measured, standard_error
 from protocols.house import PROTOCOLS
 from protocols.settings import Chosen, revision, settings_of
 from rich.console import Console
@@ -105,7 +105,7 @@ def run(protocol: Protocol, data: Path, at: str, console: Console) -> dict[str, 
         "settings": settings.sha256[:12],
         "revision": at,
         "checks": checks,
-        "baselines": {name: {m: measured_baseline(first, name, m) for m in _measures(protocol)} for name in protocol.baselines},
+        "baselines": {name: {m: measured(as_forecaster(first, name), m) for m in _measures(protocol)} for name in protocol.baselines},
         "families": {who: {m: measured(own, m) for m in _measures(protocol)} for who, own in rows.items()},
         "figures": figures,
         "coverage": coverage_table(rows[settings.answers[protocol.figures[0].key]], setup.table.meter.zone) if protocol.calibrated else {},
@@ -144,7 +144,7 @@ def _reproduced(protocol: Protocol, setup: Setup, frame: Frame) -> list[dict[str
     found = []
     for check in protocol.checks:
         of_rows = check.baseline == "quantiles_28_days"
-        value = measured(rows, check.measure) if of_rows else measured_baseline(rows, check.baseline, check.measure)
+        value = measured(rows, check.measure) if of_rows else measured(as_forecaster(rows, check.baseline), check.measure)
         digits = len(check.printed.partition(".")[2])
         agrees = f"{value:.{digits}f}" == check.printed
         found.append(
@@ -179,7 +179,7 @@ def _figures(protocol: Protocol, settings: Chosen, rows: Mapping[str, Scored], z
     figures = []
     for figure in protocol.figures:
         who = settings.answers[figure.key]
-        own = rows[who]
+        own = rows[who] if who in rows else as_forecaster(next(iter(rows.values())), who)
         value, error = measured(own, figure.measure), standard_error(own, zone, figure.measure, protocol.block)
         skill = {}
         for name in protocol.baselines[:1]:

@@ -134,10 +134,10 @@ def measured(rows: Scored, measure: str) -> float:
     return float(own.of_mean(own.loss(rows).mean(), rows))
 
 
-def measured_baseline(rows: Scored, baseline: str, measure: str) -> float:
-    """The same figure of a baseline on the same rows, whose one value stands for mean and median."""
+def as_forecaster(rows: Scored, baseline: str) -> Scored:
+    """A baseline on the same rows, its one value for mean and median."""
     values = rows.baselines[baseline]
-    return measured(replace(rows, levels=(0.5,), mean=values, quantiles=values[:, None]), measure)
+    return replace(rows, levels=(0.5,), mean=values, quantiles=values[:, None])
 
 
 def standard_error(rows: Scored, zone: str, measure: str, block: Block) -> float:

@@ -27,7 +27,8 @@ FIGURES = {
     "P4 own": ["p4_mse_own"],
     "P4": ["p4_mse_all"],
     "P5": ["p5_rmse"],
-    "P6": ["p6_nrmse"],
+    "P6": ["p6_nrmse", "p6_untrained_nrmse"],
+    "P6 week": ["p6_week_nrmse"],
     "P7": ["p7_pinball", "p7_nmae"],
 }
 
@@ -61,12 +62,12 @@ def test_nothing_of_a_test_span_is_learned_from_or_chosen_on(name: str, shared_d
 
 @pytest.mark.parametrize("name", BY_NAME)
 def test_settings_name_families_that_are_fitted(name: str) -> None:
-    """Whoever answers for a figure is fitted, or is the blend of members that are; the hash tells settings apart."""
+    """Whoever answers for a figure is fitted, a baseline, or the blend of members that are fitted; the hash tells settings apart."""
     protocol = BY_NAME[name]
     settings = settings_of(protocol.settings, protocol.levels, calibrated=protocol.calibrated)
     assert set(settings.blend) <= set(settings.recipes)
     for figure in protocol.figures:
-        assert settings.answers[figure.key] in {*settings.recipes, "blend"}
+        assert settings.answers[figure.key] in {*settings.recipes, *protocol.baselines, "blend"}
     others = {
         settings_of(other.settings, other.levels, calibrated=other.calibrated).sha256
         for other in PROTOCOLS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -11,7 +12,8 @@ from numpy.testing import assert_allclose
 from wattcast.errors import NotEnoughHistory
 from wattcast.forecasting.backtest import first_test_row, origins_within
 from wattcast.forecasting.baselines import TITLES, baseline_names, baselines, climatological_profile, residual_spread
-from wattcast.forecasting.spec import FeatureSpec
+from wattcast.forecasting.features import build_features
+from wattcast.forecasting.spec import FeatureSpec, Seasonal
 from wattcast.meter.cleaning import to_table
 from wattcast.meter.readers import ReadOptions, read
 from wattcast.meter.table import Meter, MeterTable
@@ -37,6 +39,17 @@ def test_each_baseline_takes_what_was_known() -> None:
     assert_allclose(known["weekly_naive"], target - 168)
     assert_allclose(known["mean_7_days"], target - np.where(beyond, 108, 96))
     assert set(known) == set(TITLES)
+
+
+def test_the_usual_day_is_the_mean_of_the_week_and_of_days_of_its_kind() -> None:
+    """Two smooth means, each over what was known: of the last seven days with the hours beside, and of the days of the target's kind."""
+    chance = np.random.default_rng(5)
+    measured = table(chance.uniform(0, 3, 24 * 70))
+    origins = np.array([24 * 63, 24 * 64 + 5])
+    week, kind = Seasonal(means=(tuple(range(1, 8)),), nearby=1, half_life=7), Seasonal(kinds=(56,), half_life=14)
+    rows = build_features(measured, origins, replace(HOURS, seasonal=(week, kind), calendar=()))
+    expected = rows.matrix[:, 1:].astype(np.float64).mean(axis=1)
+    assert_allclose(baselines(measured, origins, HOURS, ("usual_day",))["usual_day"], expected, rtol=1e-6)
 
 
 def test_what_was_not_measured_is_not_guessed() -> None:

@@ -11,32 +11,42 @@ import numpy.typing as npt
 
 from wattcast.errors import NotEnoughHistory
 from wattcast.forecasting.features import Features, build_features
-from wattcast.forecasting.lookback import Rows
-from wattcast.forecasting.spec import FeatureSpec, Recent, Seasonal
+from wattcast.forecasting.lookback import Rows, mean_of_measured
+from wattcast.forecasting.spec import FeatureSpec, Recent, Seasonal, recent_names, seasonal_names
 from wattcast.meter.clock import DAY_S, HOUR_S, Instants, season_of, utc_offset_s
 from wattcast.meter.table import MeterTable, Values
 
 _WEEK = tuple(range(1, 8))
-# Each baseline takes the first of these features that is known: beyond 24 hours ahead, yesterday is not.
-_SOURCES: Mapping[str, tuple[str, ...]] = {
-    "persistence": ("power_kw[-0]",),
-    "daily_naive": ("days1", "days2"),
-    "weekly_naive": ("days7", "days14"),
-    "yearly_naive": ("days364",),
-    "mean_7_days": ("mean_days1to7by1",),
+
+
+@dataclass(frozen=True)
+class _Baseline:
+    """A forecast from features of one column each: the first that is known, or `together` the mean of those that are."""
+
+    title: str
+    parts: tuple[Recent | Seasonal, ...]
+    together: bool = False
+
+
+# Beyond 24 hours ahead, yesterday is not known: the day before that stands in.
+_BASELINES: Mapping[str, _Baseline] = {
+    "persistence": _Baseline("the last reading repeated", (Recent("power_kw", offsets=(0,)),)),
+    "daily_naive": _Baseline("the same time a day before", (Seasonal(days=(1,)), Seasonal(days=(2,)))),
+    "weekly_naive": _Baseline("the same time a week before", (Seasonal(days=(7,)), Seasonal(days=(14,)))),
+    "yearly_naive": _Baseline("the same weekday and time a year (52 weeks) before", (Seasonal(days=(364,)),)),
+    "mean_7_days": _Baseline("the mean of the same time on the last 7 days", (Seasonal(means=(_WEEK,)),)),
+    "usual_day": _Baseline(
+        "the last 7 days, smoothed, and the days of the same kind of 8 weeks",
+        (Seasonal(means=(_WEEK,), nearby=1, half_life=7), Seasonal(kinds=(56,), half_life=14)),
+        together=True,
+    ),
 }
-TITLES: Mapping[str, str] = {
-    "persistence": "the last reading repeated",
-    "daily_naive": "the same time a day before",
-    "weekly_naive": "the same time a week before",
-    "yearly_naive": "the same weekday and time a year (52 weeks) before",
-    "mean_7_days": "the mean of the same time on the last 7 days",
-}
+TITLES: Mapping[str, str] = {name: baseline.title for name, baseline in _BASELINES.items()}
 
 
 def baseline_names() -> tuple[str, ...]:
     """The names of all baselines."""
-    return tuple(_SOURCES)
+    return tuple(_BASELINES)
 
 
 def baselines(table: MeterTable, origins: Rows, spec: FeatureSpec, names: tuple[str, ...]) -> dict[str, Values]:
@@ -60,18 +70,28 @@ def residual_spread(
 
 
 def _baseline_spec(spec: FeatureSpec, names: tuple[str, ...]) -> FeatureSpec:
-    """The rows of `spec` with what these baselines look at as their only features."""
-    needed = {source for name in names for source in _SOURCES[name]}
-    recent = (Recent("power_kw", offsets=(0,)),) if "power_kw[-0]" in needed else ()
-    days = tuple(sorted(int(name.removeprefix("days")) for name in needed if name.startswith("days")))
-    seasonal = Seasonal(days=days, means=(_WEEK,) if "mean_days1to7by1" in needed else ())
-    parts = (seasonal,) if seasonal != Seasonal() else ()
-    return replace(spec, recent=recent, seasonal=parts, known=(), calendar=(), target="level", scale=None)
+    """The rows of `spec` with what these baselines look at as their only features, what several look at once."""
+    parts = [part for name in names for part in _BASELINES[name].parts]
+    recent = tuple(dict.fromkeys(part for part in parts if isinstance(part, Recent)))
+    seasonal: dict[tuple[int, float | None], Seasonal] = {}
+    for part in dict.fromkeys(part for part in parts if isinstance(part, Seasonal)):
+        alike = seasonal.get(key := (part.nearby, part.half_life), replace(part, days=(), means=(), kinds=()))
+        days, means, kinds = (*alike.days, *part.days), (*alike.means, *part.means), (*alike.kinds, *part.kinds)
+        seasonal[key] = replace(alike, days=days, means=means, kinds=kinds)
+    return replace(spec, recent=recent, seasonal=tuple(seasonal.values()), known=(), calendar=(), target="level", scale=None)
 
 
 def _of_features(features: Features, names: tuple[str, ...]) -> dict[str, Values]:
     columns = {name: features.matrix[:, index] for index, name in enumerate(features.names)}
-    return {name: _first_known([columns[source] for source in _SOURCES[name]]) for name in names}
+    forecasts = {}
+    for name in names:
+        own = [columns[source] for part in _BASELINES[name].parts for source in _names_of(part)]
+        forecasts[name] = mean_of_measured(own) if _BASELINES[name].together else _first_known(own)
+    return forecasts
+
+
+def _names_of(part: Recent | Seasonal) -> tuple[str, ...]:
+    return recent_names(part) if isinstance(part, Recent) else seasonal_names(part)
 
 
 def _first_known(columns: list[Values]) -> Values:

@@ -161,18 +161,18 @@ def seasonal_columns(history: History, origins: Rows, targets: Instants, part: S
         if not part.nearby:
             return np.where(rows < origins, history.at(part.column, rows), np.float32(np.nan))
         around = [rows + step for step in range(-part.nearby, part.nearby + 1)]
-        return _mean_of_measured([np.where(near < origins, history.at(part.column, near), np.float32(np.nan)) for near in around])
+        return mean_of_measured([np.where(near < origins, history.at(part.column, near), np.float32(np.nan)) for near in around])
 
     days = all_days(part)
     by_day = {day: lagged(wall_clock_days_before(spec.zone, targets, day)) for day in days}
     columns = [by_day[day] for day in part.days]
     columns += [lagged(targets - hours * HOUR_S) for hours in part.hours]
     weight = {day: 0.5 ** (day / part.half_life) if part.half_life else 1.0 for day in days}
-    columns += [_mean_of_measured([by_day[day] for day in mean], [weight[day] for day in mean]) for mean in part.means]
+    columns += [mean_of_measured([by_day[day] for day in mean], [weight[day] for day in mean]) for mean in part.means]
     if part.kinds and len(targets):
         alike = _of_the_same_kind(targets, by_day, max(part.kinds), spec)
         spans = [range(1, longest + 1) for longest in part.kinds]
-        columns += [_mean_of_measured([alike[day] for day in span], [weight[day] for day in span]) for span in spans]
+        columns += [mean_of_measured([alike[day] for day in span], [weight[day] for day in span]) for span in spans]
     elif part.kinds:
         columns += [np.empty(0, dtype=np.float32)] * len(part.kinds)
     return np.stack(columns, axis=1)
@@ -194,7 +194,8 @@ def is_holiday(local_days: Rows, spec: FeatureSpec) -> npt.NDArray[np.bool_]:
     return np.isin(local_days + _EPOCH, np.asarray(spec.holidays, dtype=np.int64))
 
 
-def _mean_of_measured(columns: list[Values], weights: list[float] | None = None) -> Values:
+def mean_of_measured(columns: list[Values], weights: list[float] | None = None) -> Values:
+    """The mean, row by row, of the columns that were measured there; NaN where none was. weights: of the columns, by default equal."""
     total, weight = np.zeros(len(columns[0])), np.zeros(len(columns[0]))
     for column, share in zip(columns, weights or [1.0] * len(columns), strict=False):
         measured = np.isfinite(column)

@@ -125,8 +125,8 @@ class FeatureSpec:
     def names(self) -> tuple[str, ...]:
         """The name of every column of the matrix, in order."""
         leads = ("lead",) if self.last_lead > 1 else ()
-        recent = tuple(name for part in self.recent for name in _recent_names(part))
-        seasonal = tuple(name for part in self.seasonal for name in _seasonal_names(part))
+        recent = tuple(name for part in self.recent for name in recent_names(part))
+        seasonal = tuple(name for part in self.seasonal for name in seasonal_names(part))
         known = self.known_names
         calendar = tuple(name for part in self.calendar for name in CALENDAR_COLUMNS[part])
         return leads + recent + seasonal + known + calendar + (("measured_days",) if self.scale else ())
@@ -158,7 +158,8 @@ class FeatureSpec:
         return max(reach + ([self.scale.days * DAY_S // self.step_s] if self.scale else []))
 
 
-def _recent_names(part: Recent) -> tuple[str, ...]:
+def recent_names(part: Recent) -> tuple[str, ...]:
+    """The names of the columns that come from it, in order."""
     column = part.column
     names = [f"{column}[-{offset}]" for offset in part.offsets]
     names += [f"{column}.mean{width}" for width in part.means] + [f"{column}.spread{width}" for width in part.spreads]
@@ -174,7 +175,8 @@ def _recent_names(part: Recent) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _seasonal_names(part: Seasonal) -> tuple[str, ...]:
+def seasonal_names(part: Seasonal) -> tuple[str, ...]:
+    """The names of the columns that come from it, in order."""
     names = [f"days{day}" for day in part.days] + [f"hours{hours}" for hours in part.hours]
     names += [f"mean_days{mean[0]}to{mean[-1]}by{mean[1] - mean[0] if len(mean) > 1 else 1}" for mean in part.means]
     names += [f"mean_kind{days}" for days in part.kinds]
