@@ -234,6 +234,9 @@ def show(protocol: Protocol, outcome: Mapping[str, Any], console: Console) -> No
         beside = f"; skill against {skill['baseline']} {skill['interval'][0]:.1%} to {skill['interval'][1]:.1%}" if skill else ""
         said = f"{figure['value']:.5g} +- {figure['error']:.2g}, to beat {figure['beat']:g}"
         console.print(f"  {figure['key']} ({figure['who']}): {said}: {verdict}{beside}")
+    for own in outcome["coverage"].values():
+        parts = [f"{name} {share:.1%}" for kind in ("season", "third") for name, share in own[kind].items()]
+        console.print(f"  the {own['nominal']:.0%} interval holds {own['overall']:.1%}: {', '.join(parts)}")
 
 
 if __name__ == "__main__":
