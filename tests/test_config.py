@@ -107,7 +107,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "no tasks": ({"tasks": DROP}, "tasks: Field required"),
     "a list for a task": ({"tasks.day_ahead": []}, "tasks.day_ahead: "),
     "words for steps": ({"tasks.day_ahead.horizon": "a day"}, "tasks.day_ahead.horizon: Input should be a valid integer"),
-    "an unknown target": ({"tasks.day_ahead.target": "sum"}, "tasks.day_ahead.target: Input should be 'level' or 'change'"),
+    "an unknown target": ({"tasks.day_ahead.target": "sum"}, "tasks.day_ahead.target: Input should be 'level', 'change' or 'deviation'"),
     "no name of a model": ({"tasks.day_ahead.models.0.name": DROP}, "tasks.day_ahead.models.0.name: Field required"),
     "more readings than it looks back on": ({"tasks.day_ahead.models.0.least_readings": 2_000}, "least_readings must be 1 to 1346"),
     "no reading": ({"tasks.next_minute.models.1.least_readings": 0}, "least_readings must be 1 to 1"),

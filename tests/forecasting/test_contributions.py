@@ -12,6 +12,7 @@ from street import pooled, street
 
 from wattcast.errors import BadBundle, NotEnoughHistory, Unavailable
 from wattcast.forecasting.backtest import first_test_row
+from wattcast.forecasting.baselines import baselines
 from wattcast.forecasting.blending import merged, models_of
 from wattcast.forecasting.bundle import Bundle, open_bundle
 from wattcast.forecasting.contributions import GROUPS, explain, feature_groups, unexplained
@@ -87,6 +88,20 @@ def test_a_level_starts_from_the_base() -> None:
     said = why.to_json()
     assert said["unit"] == "kW"
     np.testing.assert_allclose(np.sum(list(said["groups"].values()), axis=0), why.mean, atol=1e-5)
+
+
+def test_a_deviation_starts_from_the_usual_day() -> None:
+    """The first group is the usual day, in kW; with the others it sums to the mean."""
+    table = tiny.table_of("day_ahead")
+    task = replace(tiny.TASKS["day_ahead"], target="deviation")
+    bundle = open_bundle(tiny.train_on(table, tiny.recipe("day_ahead", "lgbm", task=task)), native=True)
+    why = explain(bundle, table, len(table))
+    spec = bundle.models[0].facts.spec
+    assert list(why.groups)[:2] == ["the usual day", "base"]
+    usual = baselines(table, np.array([len(table)]), spec, ("usual_day",))["usual_day"]
+    np.testing.assert_allclose(why.groups["the usual day"], usual, rtol=1e-6)
+    mean, _ = bundle.models[0].forecast(table, len(table))
+    np.testing.assert_allclose(why.mean, mean, rtol=0, atol=TOLERANCE_KW)
 
 
 def test_a_blend_is_the_mean_of_its_members() -> None:

@@ -12,9 +12,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from wattcast.errors import LeakingSpec
 from wattcast.forecasting import spec as spec_module
+from wattcast.forecasting.baselines import baselines
 from wattcast.forecasting.features import build_features, leads_of
 from wattcast.forecasting.lookback import available_columns
-from wattcast.forecasting.spec import FeatureSpec, Known, Recent, Scale, Seasonal
+from wattcast.forecasting.spec import USUAL_DAY, FeatureSpec, Known, Recent, Scale, Seasonal
 from wattcast.meter.clock import DAY_S, HOUR_S
 from wattcast.meter.known import KnownColumn
 from wattcast.meter.table import Meter, MeterTable
@@ -70,13 +71,14 @@ def hours(start: datetime, count: int = 24 * 40, zone: str = "Europe/Paris", see
     return MeterTable(Meter("house", zone=zone), int(start.timestamp()), 3600, power, {"current_a": 4 * power})
 
 
+USUAL = replace(HOUR, seasonal=(*HOUR.seasonal, *USUAL_DAY), target="deviation")
 SCALED = replace(HOUR, recent=(Recent("power_kw", offsets=(0, 3), means=(24,)),), scale=Scale(days=3, prior_kw=1.0, prior_days=1.0))
 SPRING, AUTUMN = datetime(2010, 3, 1, tzinfo=UTC), datetime(2010, 10, 5, tzinfo=UTC)
 CASES = [pytest.param(minutes(), MINUTE, id="minutes")] + [
     pytest.param(hours(start, zone=zone), replace(spec, zone=zone), id=f"{zone}-{name}-{kind}")
     for zone in ("Europe/Paris", "America/New_York", "UTC")
     for name, start in (("spring", SPRING), ("autumn", AUTUMN))
-    for kind, spec in (("kw", HOUR), ("scaled", SCALED))
+    for kind, spec in (("kw", HOUR), ("scaled", SCALED), ("usual", USUAL))
 ]
 
 
@@ -312,6 +314,19 @@ def test_a_change_counts_from_the_last_reading_and_needs_it() -> None:
     assert_array_equal(features.targets[:1], [2])
     assert_array_equal(features.base_kw, [1, 3, np.nan])
     assert_array_equal(features.trainable, [True, False, False])
+
+
+def test_a_deviation_counts_from_the_usual_day() -> None:
+    """Targets are differences from the baseline of that name; in kW the rows are what they were, and without a usual day none is."""
+    table = hours(SPRING)
+    origins = np.array([0, 800])
+    usual = baselines(table, origins, USUAL, ("usual_day",))["usual_day"]
+    features = build_features(table, origins, USUAL)
+    assert_array_equal(features.base_kw, usual)
+    assert np.isnan(usual[0])
+    assert not features.trainable[:30].any()
+    level = build_features(table, origins, replace(USUAL, target="level"))
+    np.testing.assert_allclose(features.in_kw(features.targets[:, None])[30:, 0], level.targets[30:], rtol=1e-5, atol=1e-6)
 
 
 def test_chosen_leads_are_the_same_rows() -> None:

@@ -162,5 +162,5 @@ def test_what_cannot_be_pooled_is_said() -> None:
     blank = replace(street()[0], meter=Meter("blank"), power_kw=np.full(500, np.nan, dtype=np.float32))
     with pytest.raises(NotEnoughHistory, match="meter blank has no reading at all"):
         train((*street(), blank), RECIPE, lambda _: None)
-    with pytest.raises(BadParams, match="level of the load"):
+    with pytest.raises(BadParams, match="forecasts changes of the load"):
         plan_of(tiny.TASKS["next_minute"], 0.5)

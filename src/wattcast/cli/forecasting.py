@@ -231,6 +231,8 @@ def _show(answer: Forecast, whole: dict[str, Any]) -> None:
 
 
 def _show_why(whole: dict[str, Any]) -> None:
+    from wattcast.forecasting.contributions import STARTS
+
     why, steps = whole["why"], whole["steps"]
     if not why["groups"]:
         say(f"Why: {why['reason']}")
@@ -240,7 +242,7 @@ def _show_why(whole: dict[str, Any]) -> None:
     at = [f"highest step, {steps[highest]['start']}"] if len(steps) > 1 else []
     rows = table("Why this forecast, kW", f"mean of {len(steps)} steps" if at else steps[0]["start"], *at)
     for name, kw in parts.items():
-        sign = "" if name in ("base", "the last reading", "in all") else "+"
+        sign = "" if name in (*STARTS, "in all") else "+"
         # Rounded first, and added to nothing: no minus before what rounds to zero.
         figures = [round(sum(kw) / len(kw), 3) + 0.0, *(round(kw[highest], 3) + 0.0 for _ in at)]
         rows.add_row(name, *(f"{figure:{sign}.3f}" for figure in figures))

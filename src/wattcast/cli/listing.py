@@ -14,12 +14,18 @@ from wattcast.forecasting.families import family_of
 from wattcast.forecasting.forecast import iso
 from wattcast.forecasting.metrics import Score
 from wattcast.forecasting.registry import Record, ServingManifest, Slot
-from wattcast.forecasting.spec import FeatureSpec, Seasonal
+from wattcast.forecasting.spec import FeatureSpec, Seasonal, Target
 from wattcast.forecasting.star import STAR
 from wattcast.meter.quality import step_in_words
 from wattcast.meter.table import Meter
 
 Values = dict[str, Any]
+
+_TARGETS: Mapping[Target, str] = {
+    "level": "predicts the load",
+    "change": "predicts the change since the last reading",
+    "deviation": "predicts the deviation from the usual day: the last 7 days and the days of the same kind of 8 weeks",
+}
 
 
 def registered(manifest: ServingManifest, records: Mapping[str, Record]) -> Values:
@@ -150,7 +156,7 @@ def _show_validation(score: Values) -> None:
 
 def in_words(spec: FeatureSpec) -> Iterator[str]:
     """What a model looks at, a line for each part of its spec."""
-    yield "predicts the load" if spec.target == "level" else "predicts the change since the last reading"
+    yield _TARGETS[spec.target]
     for part in spec.recent:
         earlier = tuple(offset for offset in part.offsets if offset)
         pieces = ["the last reading"] if 0 in part.offsets else []

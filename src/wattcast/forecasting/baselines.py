@@ -12,7 +12,7 @@ import numpy.typing as npt
 from wattcast.errors import NotEnoughHistory
 from wattcast.forecasting.features import Features, build_features
 from wattcast.forecasting.lookback import Rows, mean_of_measured
-from wattcast.forecasting.spec import FeatureSpec, Recent, Seasonal, recent_names, seasonal_names
+from wattcast.forecasting.spec import USUAL_DAY, FeatureSpec, Recent, Seasonal, recent_names, seasonal_names
 from wattcast.meter.clock import DAY_S, HOUR_S, Instants, season_of, utc_offset_s
 from wattcast.meter.table import MeterTable, Values
 
@@ -37,7 +37,7 @@ _BASELINES: Mapping[str, _Baseline] = {
     "mean_7_days": _Baseline("the mean of the same time on the last 7 days", (Seasonal(means=(_WEEK,)),)),
     "usual_day": _Baseline(
         "the last 7 days, smoothed, and the days of the same kind of 8 weeks",
-        (Seasonal(means=(_WEEK,), nearby=1, half_life=7), Seasonal(kinds=(56,), half_life=14)),
+        USUAL_DAY,
         together=True,
     ),
 }

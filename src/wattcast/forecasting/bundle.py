@@ -53,7 +53,7 @@ class ModelFacts:
 
     def needs(self, title: str) -> str:
         """What must have been measured for the model to answer, in words."""
-        if self.spec.target == "level":
+        if self.spec.target != "change":
             return f"{title} needs {self.least_readings} measured readings"
         others = f" and {self.least_readings - 1} more" if self.least_readings > 1 else ""
         return f"{title} needs the last reading before the origin{others}"
@@ -118,7 +118,7 @@ class Model:
         """Whether enough was measured before `row`, the last reading included where the heads count from it."""
         power = table.power_kw[max(row - self.facts.spec.history_steps, 0) : row]
         measured = np.isfinite(power)
-        return bool(measured.sum() >= self.facts.least_readings and (self.facts.spec.target == "level" or measured[-1]))
+        return bool(measured.sum() >= self.facts.least_readings and (self.facts.spec.target != "change" or measured[-1]))
 
     def forecast(self, table: MeterTable, row: int) -> tuple[Array, Array]:
         """Mean (horizon,) and quantiles (horizon, levels) in kW from the origin at the start of `row` of the table."""

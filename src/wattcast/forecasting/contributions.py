@@ -22,10 +22,11 @@ from wattcast.forecasting.star import for_meter
 from wattcast.meter.clock import DAY_S, HOUR_S
 from wattcast.meter.table import MeterTable
 
-_LAST_READING, _BASE = "the last reading", "base"
+_LAST_READING, _USUAL_DAY, _BASE = "the last reading", "the usual day", "base"
 _MINUTES, _HOURS, _YESTERDAY, _WEEK, _EARLIER = "last minutes", "last hours", "yesterday", "last week", "earlier weeks"
 _CALENDAR, _KNOWN = "calendar", "weather and plans"
-GROUPS = (_LAST_READING, _BASE, _MINUTES, _HOURS, _YESTERDAY, _WEEK, _EARLIER, _CALENDAR, _KNOWN)
+STARTS = (_LAST_READING, _USUAL_DAY, _BASE)
+GROUPS = (*STARTS, _MINUTES, _HOURS, _YESTERDAY, _WEEK, _EARLIER, _CALENDAR, _KNOWN)
 
 # How far back a feature reaches, at the end of its name: in steps from the origin, in days or hours from the target.
 _STEPS_BACK = re.compile(r"(?:\[-|mean|spread|min|max|change|count)(\d+)\]?$")
@@ -42,7 +43,7 @@ class Contributions:
     """What each group adds to the mean forecast: its name -> kW of every step, shape (steps,), in the order of GROUPS.
 
     They sum to the mean that the model gave. A service takes a mean just below zero for zero where the meter measures consumption: there
-    they sum to the mean before that. Of "base" and "the last reading" the model starts; the others move it up (above 0) or down.
+    they sum to the mean before that. Of STARTS the model starts; the others move it up (above 0) or down.
     """
 
     groups: Mapping[str, Parts]
@@ -167,5 +168,5 @@ def _grouped(parts: Parts, features: Features, spec: FeatureSpec) -> Contributio
     of_feature = np.array([*feature_groups(spec), _BASE])
     in_kw = parts * features.scale_kw[:, None].astype(np.float64)
     sums = {name: in_kw[:, of_feature == name].sum(axis=1) for name in GROUPS if (of_feature == name).any()}
-    start = {_LAST_READING: features.base_kw.astype(np.float64)} if spec.target == "change" else {}
-    return Contributions({**start, **sums})
+    start = {"change": _LAST_READING, "deviation": _USUAL_DAY}.get(spec.target)
+    return Contributions(({start: features.base_kw.astype(np.float64)} if start else {}) | sums)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from wattcast.forecasting.lookback import History, Matrix, Rows, is_holiday, recent_columns, seasonal_columns
-from wattcast.forecasting.spec import FeatureSpec, Known, Scale
+from wattcast.forecasting.lookback import History, Matrix, Rows, is_holiday, mean_of_measured, recent_columns, seasonal_columns
+from wattcast.forecasting.spec import USUAL_DAY, FeatureSpec, Known, Scale, seasonal_names
 from wattcast.meter.clock import DAY_S, HOUR_S, Instants, local_midnight_s, utc_offset_s
 from wattcast.meter.table import MeterTable, Values
 
@@ -19,14 +19,15 @@ from wattcast.meter.table import MeterTable, Values
 _BLOCK, _STRETCH = 16_384, 65_536
 _LEAST_SCALE_KW = 0.01
 _DAYS_OF_YEAR = 365.25
+_USUAL_NAMES = tuple(name for part in USUAL_DAY for name in seasonal_names(part))
 
 
 @dataclass(frozen=True, eq=False)
 class Features:
     """One row per (origin, lead), origins outermost. matrix: float32, NaN = not known. targets: what heads learn; NaN = not measured.
 
-    base_kw: what a "change" counts from, else zero; scale_kw: what a load was divided by, else one. origin: the row of the table at
-    whose start each row's origin lies; lead: from 1.
+    base_kw: what a "change" or a "deviation" counts from, else zero; scale_kw: what a load was divided by, else one. origin: the row of
+    the table at whose start each row's origin lies; lead: from 1.
     """
 
     matrix: Matrix
@@ -88,6 +89,8 @@ def build_features(table: MeterTable, origins: Rows, spec: FeatureSpec, leads: R
         _fill(matrix[rows], history, origins[part] - reach, counts[part], lead[rows], spec)
         if spec.target == "change":
             base[rows] = history.at("power_kw", origin[rows] - reach - 1)
+        elif spec.target == "deviation":
+            base[rows] = mean_of_measured([matrix[rows, spec.names.index(name)] for name in _USUAL_NAMES])
         if spec.scale is not None:
             scale[rows] = _scaled(matrix[rows], history, origin[rows] - reach, spec, spec.scale)
         targets[rows] = (history.at("power_kw", origin[rows] - reach + lead[rows] - 1) - base[rows]) / scale[rows]

@@ -66,8 +66,8 @@ def plan_of(task: Task, prior_kw: float) -> ModelPlan:
 
     prior_kw: the mean load of a meter that nothing is known of. Raises BadParams for a task that forecasts changes of the load.
     """
-    if task.target != "level" or DAY_S % task.resolution_s:
-        raise BadParams("only a task whose target is the level of the load has a model of many meters", "pool --task day_ahead")
+    if task.target == "change" or DAY_S % task.resolution_s:
+        raise BadParams("a task that forecasts changes of the load has no model of many meters", "pool --task day_ahead")
     day, hours = DAY_S // task.resolution_s, max(HOUR_S // task.resolution_s, 1)
     return ModelPlan(
         name=MODEL,
@@ -117,7 +117,8 @@ def train(tables: Sequence[MeterTable], recipe: Recipe, progress: Progress) -> T
     prior_kw = float(np.mean([_mean_kw(table) for table in tables]))
     plan = plan_of(recipe.task, prior_kw)
     recipe = recipe.of_model(plan.name)
-    spec = replace(recipe.task.spec(plan, tables[0], ()), zone="UTC")
+    # Of a newcomer nobody knows the usual day.
+    spec = replace(replace(recipe.task, target="level").spec(plan, tables[0], ()), zone="UTC")
     order = np.random.default_rng(recipe.seed).permutation(len(tables)).tolist()
     apart = [tables[number] for number in order[: max(round(_HELD_OUT_SHARE * len(tables)), 1)]]
     others = [tables[number] for number in order[len(apart) :]]

@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field
 from wattcast.errors import LeakingSpec
 from wattcast.meter.clock import DAY_S, HOUR_S
 
+Target = Literal["level", "change", "deviation"]
 CALENDAR = ("hour", "weekday", "day_of_year", "holiday")
 # For linear members: a column for each weekday, and waves over the year.
 WAVES = tuple(f"{wave}{number}" for number in (1, 2, 3) for wave in ("sin", "cos"))
@@ -74,6 +75,10 @@ class Seasonal:
     half_life: Annotated[float, Field(gt=0)] | None = None
 
 
+# What a day is usually like, smoothed: the last seven days, and the days of the same kind of eight weeks. The mean of both is a baseline.
+USUAL_DAY = (Seasonal(means=(tuple(range(1, 8)),), nearby=1, half_life=7), Seasonal(kinds=(56,), half_life=14))
+
+
 @dataclass(frozen=True)
 class Known:
     """What is taken of a column known ahead, as it was known at the origin: steps counted back from the target, negative ones after it."""
@@ -99,10 +104,10 @@ class Scale:
 class FeatureSpec:
     """How a row of features is built.
 
-    calendar: which of CALENDAR_COLUMNS, of the target's local time. holidays: local days as proleptic ordinals. target: "level" (kW) or
-    "change" since the last reading known. event_memory: how many steps back events are looked for. gate_s: None where the leads 1 to
-    `horizon` follow the origin; else origins lie at this second of the local day and the targets are the next local day. scale: None
-    for loads in kW. Raises LeakingSpec when it would read past the origin.
+    calendar: which of CALENDAR_COLUMNS, of the target's local time. holidays: local days as proleptic ordinals. target: "level" (kW),
+    "change" since the last reading known, or "deviation" from the usual day, which needs USUAL_DAY in `seasonal`. event_memory: how many
+    steps back events are looked for. gate_s: None where the leads 1 to `horizon` follow the origin; else origins lie at this second of the
+    local day and the targets are the next local day. scale: None for loads in kW. Raises LeakingSpec when it would read past the origin.
     """
 
     step_s: int
@@ -113,7 +118,7 @@ class FeatureSpec:
     known: tuple[Known, ...] = ()
     calendar: tuple[str, ...] = CALENDAR
     holidays: tuple[int, ...] = ()
-    target: Literal["level", "change"] = "level"
+    target: Target = "level"
     event_memory: int = 720
     gate_s: int | None = None
     scale: Scale | None = None

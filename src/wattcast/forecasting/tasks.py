@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from wattcast.forecasting.lookback import available_columns
-from wattcast.forecasting.spec import CALENDAR, FeatureSpec, Known, Recent, Scale, Seasonal
+from wattcast.forecasting.spec import CALENDAR, USUAL_DAY, FeatureSpec, Known, Recent, Scale, Seasonal, Target
 from wattcast.meter.clock import HOUR_S
 from wattcast.meter.table import MINUTE_S, MeterTable
 
@@ -52,14 +52,15 @@ class Effort:
 class Task:
     """One kind of forecast. models: richest first. baselines: all of them must be beaten; the first known one answers where no model can.
 
-    target: what the heads learn. leads_per_origin: how many random leads of each origin are trained on (0: all). embargo_steps: what is
-    left out between training targets and whatever is scored. validation_share: of the training span, for each block of the validation.
-    gate: local time of day, such as "06:00", at which forecasts of the whole next local day are made; without it the next steps are.
+    target: what the heads learn: the load, its change since the last reading, or its deviation from the usual day. leads_per_origin: how
+    many random leads of each origin are trained on (0: all). embargo_steps: what is left out between training targets and whatever is
+    scored. validation_share: of the training span, for each block of the validation. gate: local time of day, such as "06:00", at which
+    forecasts of the whole next local day are made; without it the next steps are.
     """
 
     resolution_s: _Count
     horizon: _Horizon
-    target: Literal["level", "change"]
+    target: Target
     models: tuple[ModelPlan, ...]
     baselines: tuple[str, ...]
     embargo_steps: _CountOrNone
@@ -72,12 +73,13 @@ class Task:
     def spec(self, plan: ModelPlan, table: MeterTable, holidays: tuple[int, ...]) -> FeatureSpec:
         """The feature spec of one model for the meter of `table`: columns that the meter does not measure are left out."""
         columns = available_columns(set(table.columns()))
+        usual = USUAL_DAY if self.target == "deviation" else ()
         return FeatureSpec(
             step_s=self.resolution_s,
             horizon=self.horizon,
             zone=table.meter.zone,
             recent=tuple(part for part in plan.recent if part.column in columns),
-            seasonal=tuple(part for part in plan.seasonal if part.column in columns),
+            seasonal=tuple(part for part in dict.fromkeys((*plan.seasonal, *usual)) if part.column in columns),
             known=tuple(part for part in plan.known if part.column in table.known),
             calendar=plan.calendar,
             holidays=holidays,

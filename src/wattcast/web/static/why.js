@@ -72,7 +72,7 @@ const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.
 
 // Every bar starts where the one before ended; the scale holds what they reach, zero only where they reach it.
 function rows(parts, givenAsZero) {
-  const starts = parts.filter(([name]) => name === "base" || name === "the last reading");
+  const starts = parts.filter(([name]) => ["base", "the last reading", "the usual day"].includes(name));
   const moves = parts.filter((part) => !starts.includes(part));
   let at = starts.reduce((sum, [, value]) => sum + value, 0);
   const levels = [at, ...moves.map(([, value]) => (at += value))];
