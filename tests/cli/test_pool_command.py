@@ -74,7 +74,7 @@ def test_its_forecast_is_taken_apart(project: Path, tmp_path: Path) -> None:
     ("words", "said"),
     [
         (["--simulated", "2", "--days", "61"], "at least 8 are needed"),
-        (["--task", "next_minute", "--simulated", "8", "--days", "61"], "level of the load"),
+        (["--task", "next_minute", "--simulated", "8", "--days", "61"], "forecasts changes of the load"),
         (["--family", "lgmb"], 'did you mean "lgbm"?'),
         (["nowhere.csv"], "nowhere.csv"),
     ],
