@@ -59,12 +59,13 @@ class RandomForest:
         grown = {name: value for name, value in settings.items() if name != "trees"}
         grown |= {"num_parallel_tree": int(settings["trees"]), "eta": 1.0, "objective": "reg:squarederror"}
         grown |= {"tree_method": "hist", "nthread": threads, "seed": seed, "verbosity": 0}
-        data = xgboost.DMatrix(matrix, targets, nthread=threads)
         with settings_checked_by(self.title, xgboost.core.XGBoostError):
+            # Binned at once, without a copy of the rows, which would be what a training needs most memory for.
+            data = xgboost.QuantileDMatrix(matrix, targets, max_bin=int(grown.get("max_bin", 256)), nthread=threads)
             forest = xgboost.train(grown, data, 1)
         progress(0.7)
-        model = json.loads(bytes(forest.save_raw("json")))
         reached = forest.predict(data, pred_leaf=True).astype(np.int64)
+        model = json.loads(bytes(forest.save_raw("json")))
         mean = from_xgboost(model)
         quantiles = _leaf_quantiles(mean, reached.reshape(len(matrix), -1), targets, levels)
         progress(0.9)
