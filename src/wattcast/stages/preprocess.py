@@ -17,7 +17,8 @@ from wattcast.stages.outputs import Facts, write_processed
 
 def main() -> None:
     """Read, clean, judge; refuse a file that is not to be believed."""
-    path = Path((params := load_params()).meter.file)
+    params = load_params()
+    path = Path(params.meter.file)
     readings = read(path, read_options(params, path))
     table = to_table(readings)
     quality = judge(readings, table)
