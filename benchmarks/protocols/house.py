@@ -255,7 +255,7 @@ PROTOCOLS = (
             Check("daily_naive", "NRMSE %", "86.79"),
         ),
         embargo=24,
-        rehearse_rows=_YEAR,
+        rehearse_rows=_YEAR // 2,
     ),
     Protocol(
         name="P6 week",
@@ -266,7 +266,7 @@ PROTOCOLS = (
         figures=(Figure("p6_week_nrmse", "NRMSE %", 59.5),),
         checks=(),
         embargo=24,
-        rehearse_rows=_YEAR,
+        rehearse_rows=_YEAR // 2,
     ),
     Protocol(
         name="P7",
