@@ -214,8 +214,9 @@ def _log(protocol: Protocol, settings: Chosen, figures: list[dict[str, Any]], at
 
 def show(protocol: Protocol, outcome: Mapping[str, Any], console: Console) -> None:
     """The outcome of one protocol as a table."""
-    table = Table(title=f"{protocol.name}. {outcome['title']}", title_justify="left", caption_justify="left")
-    table.caption = f"{outcome['rows']:,} rows, {outcome['fits']} fits in {outcome['seconds']:.0f} s, settings {outcome['settings']}"
+    console.print(f"\n[bold]{protocol.name}. {outcome['title']}[/bold]")
+    console.print(f"{outcome['rows']:,} rows, {outcome['fits']} fits in {outcome['seconds']:.0f} s, settings {outcome['settings']}")
+    table = Table()
     measures = _measures(protocol)
     table.add_column("")
     for measure in measures:
@@ -231,12 +232,13 @@ def show(protocol: Protocol, outcome: Mapping[str, Any], console: Console) -> No
     for figure in outcome["figures"]:
         verdict = "reached" if figure["reached"] else "MISSED"
         skill = figure["skill"]
-        beside = f"; skill against {skill['baseline']} {skill['interval'][0]:.1%} to {skill['interval'][1]:.1%}" if skill else ""
+        beside = f"\n    skill against {skill['baseline']} {skill['interval'][0]:.1%} to {skill['interval'][1]:.1%}" if skill else ""
         said = f"{figure['value']:.5g} +- {figure['error']:.2g}, to beat {figure['beat']:g}"
         console.print(f"  {figure['key']} ({figure['who']}): {said}: {verdict}{beside}")
     for own in outcome["coverage"].values():
-        parts = [f"{name} {share:.1%}" for kind in ("season", "third") for name, share in own[kind].items()]
-        console.print(f"  the {own['nominal']:.0%} interval holds {own['overall']:.1%}: {', '.join(parts)}")
+        console.print(f"  the {own['nominal']:.0%} interval holds {own['overall']:.1%}")
+        for kind in ("season", "third"):
+            console.print(f"    {', '.join(f'{name} {share:.1%}' for name, share in own[kind].items())}")
 
 
 if __name__ == "__main__":
