@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wattcast.errors import BadParams
-from wattcast.forecasting.families import Fitted, learner_keys, learner_of
+from wattcast.forecasting.families import Fitted, heads_to_boost, learner_keys, learner_of
 from wattcast.forecasting.graph import from_onnx, mean_of, to_onnx
 from wattcast.forecasting.heads import Heads
 from wattcast.forecasting.trees import float32_below
@@ -116,6 +116,19 @@ def test_the_outer_quantiles_may_have_fewer_rounds(key: str) -> None:
     assert of_output == [12, 5, 12, 5]
     assert len(seen) == sum(of_output)
     assert seen[-1] == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"), [(50_000, [60, 90, 30]), (100_000, [120, 180, 60]), (900_000, [120, 180, 60]), (300, [20] * 3)]
+)
+def test_fewer_rows_get_as_many_times_fewer_rounds(rows: int, expected: list[int]) -> None:
+    """From half of `rounds_for_rows` every head grows half its rounds, never fewer than 20; more rows change nothing."""
+    settings = {"rounds": 120, "median_rounds": 180, "tail_rounds": 60, "rounds_for_rows": 100_000, "eta": 0.1}
+    heads, shared = heads_to_boost(settings, (0.5, 0.9), rows, lambda _: None)
+    assert [head.rounds for head in heads] == expected
+    assert shared == {"eta": 0.1}
+    few = heads_to_boost({"rounds": 8, "rounds_for_rows": 100_000}, (0.5,), rows, lambda _: None)[0]
+    assert [head.rounds for head in few] == [8, 8]
 
 
 @pytest.mark.parametrize(("key", "settings"), [("xgb", {"max_depth": "deep"}), ("rf", {"subsample": 7}), ("lgbm", {"num_leaves": -3})])

@@ -95,7 +95,7 @@ class Params(_Frozen):
                     raise ValueError(f"unknown key {place}.{name}{nearest(name, known)}")
             if known[0] not in settings:
                 raise ValueError(f"{place} lacks {known[0]}, which it cannot do without")
-            for name in {"trees", "rounds", "median_rounds", "tail_rounds"} & settings.keys():
+            for name in {"trees", "rounds", "median_rounds", "tail_rounds", "rounds_for_rows"} & settings.keys():
                 if not (isinstance(settings[name], int) and settings[name] >= 1):
                     raise ValueError(f"{place}.{name} must be a whole number from 1")
         return families

@@ -25,6 +25,9 @@ Progress = Callable[[float], None]
 
 BLEND = Blend()
 
+# Of a head that has few rows to learn from.
+_LEAST_ROUNDS = 20
+
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
@@ -54,16 +57,23 @@ class Head:
         return "mean" if self.level is None else f"quantile_{self.level:g}"
 
 
-def heads_to_boost(settings: Mapping[str, Any], levels: tuple[float, ...], progress: Progress) -> tuple[list[Head], dict[str, Any]]:
-    """The heads in their order, and the settings that the library itself knows.
+def heads_to_boost(
+    settings: Mapping[str, Any], levels: tuple[float, ...], rows: int, progress: Progress
+) -> tuple[list[Head], dict[str, Any]]:
+    """The heads in their order, and the settings that the library itself knows. rows: how many there are to learn from.
 
     The mean gets `rounds`, the median `median_rounds`, which may be more; calibration corrects the other quantiles, so `tail_rounds` may
-    be fewer.
+    be fewer. Where `rounds_for_rows` is stated and there are fewer rows, every head gets as many times fewer rounds, but a few.
     """
     shared = dict(settings)
-    rounds = int(shared.pop("rounds"))
-    median_rounds, tail_rounds = (int(shared.pop(name, rounds)) for name in ("median_rounds", "tail_rounds"))
-    of_head = [(level, rounds if level is None else median_rounds if level == 0.5 else tail_rounds) for level in (None, *levels)]
+    share = min(rows / shared.pop("rounds_for_rows", rows), 1.0)
+    stated = int(shared.pop("rounds"))
+    stated_median, stated_tail = (int(shared.pop(name, stated)) for name in ("median_rounds", "tail_rounds"))
+    of_head = [
+        (level, min(max(round(most * share), _LEAST_ROUNDS), most))
+        for level in (None, *levels)
+        for most in [stated if level is None else stated_median if level == 0.5 else stated_tail]
+    ]
     before = list(accumulate((own for _, own in of_head), initial=0))
 
     def reporter(start: int) -> Callable[[int], None]:

@@ -27,6 +27,7 @@ class LightGBM:
         "rounds",
         "median_rounds",
         "tail_rounds",
+        "rounds_for_rows",
         "learning_rate",
         "num_leaves",
         "max_depth",
@@ -57,7 +58,7 @@ class LightGBM:
         """Fit every head; all settings but the numbers of rounds are as LightGBM names them."""
         import lightgbm  # noqa: PLC0415 (lazy: serving must not load it)
 
-        heads, shared = heads_to_boost(settings, levels, progress)
+        heads, shared = heads_to_boost(settings, levels, len(targets), progress)
         shared |= {"num_threads": threads, "seed": seed, "deterministic": True, "force_row_wise": True, "verbosity": -1, **self.fixed}
         data = lightgbm.Dataset(matrix, targets, params=shared, free_raw_data=True)
         texts = {}

@@ -23,6 +23,7 @@ class XGBoost:
         "rounds",
         "median_rounds",
         "tail_rounds",
+        "rounds_for_rows",
         "eta",
         "grow_policy",
         "max_depth",
@@ -51,7 +52,7 @@ class XGBoost:
         """Fit every head; all settings but the numbers of rounds are as XGBoost names them."""
         import xgboost  # noqa: PLC0415 (lazy: serving must not load it)
 
-        heads, shared = heads_to_boost(settings, levels, progress)
+        heads, shared = heads_to_boost(settings, levels, len(targets), progress)
         shared |= {"tree_method": "hist", "nthread": threads, "seed": seed, "verbosity": 0}
         data = xgboost.DMatrix(matrix, targets, nthread=threads)
         boosters = {}
