@@ -101,12 +101,12 @@ def show(found: Mapping[str, Any]) -> None:
     shown = Table(title=f"Simulated house with a heat pump, day ahead, {found['rows']:,} rows", title_justify="left")
     for heading in ("", *(f"{key} MAE / RMSE" for key in (*FAMILIES, "blend")), "blend's MAE against without, 95 %"):
         shown.add_column(heading, justify="right" if heading else "left")
-    for case, by_family in found["cases"].items():
+    for number, (case, by_family) in enumerate(found["cases"].items()):
         low, high = by_family["gain"]
         figures = [f"{by_family[key]['MAE']:.4f} / {by_family[key]['RMSE']:.4f}" for key in (*FAMILIES, "blend")]
-        shown.add_row(case, *figures, f"{-high:+.1%} to {-low:+.1%}")
+        shown.add_row(case, *figures, f"{-high:+.1%} to {-low:+.1%}" if number else "")
     shown.add_row("the 7-day mean", f"{found['baseline']['MAE']:.4f} / {found['baseline']['RMSE']:.4f}")
-    Console().print(shown)
+    Console(width=140).print(shown)
 
 
 if __name__ == "__main__":
