@@ -14,10 +14,13 @@ import pytest
 import tiny
 from small_project import Trained, command, environment, in_process, wattcast, write_csv
 
+from wattcast.cli.listing import in_words
+from wattcast.config import load_params
+from wattcast.forecasting.spec import FeatureSpec
 from wattcast.meter.readers import ReadOptions, read
 from wattcast.meter.table import Meter
 
-COMMANDS = ("run", "pipeline", "serve", "check", "forecast", "models", "inspect", "sample", "data")
+COMMANDS = ("run", "pipeline", "serve", "check", "forecast", "backtest", "tune", "pool", "models", "card", "inspect", "sample", "data")
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -42,6 +45,17 @@ def test_the_help_of_all_names_every_command(tmp_path: Path) -> None:
 def test_the_version_is_told(tmp_path: Path) -> None:
     """`wattcast --version`."""
     assert in_process(tmp_path, "--version").stdout == "wattcast 0.1.0\n"
+
+
+def test_every_part_of_a_model_is_told_in_words() -> None:
+    """No line of a model card is empty, whatever params.yaml takes from a column."""
+    for task in load_params(Path(__file__).parents[2] / "params.yaml").tasks.values():
+        for plan in task.models:
+            for part in plan.recent:
+                (told,) = [line for line in in_words(FeatureSpec(60, 1, "UTC", (part,))) if line.startswith(f"{part.column}: ")]
+                said = [part.changes, part.counts, part.means, part.level is not None, part.event is not None, 0 in part.offsets]
+                words = ["change over", "how many such changes", "mean of", "above or below", "age and size", "the last reading"]
+                assert [bool(each) for each in said] == [word in told for word in words], told
 
 
 def test_what_is_no_command_is_usage(tmp_path: Path) -> None:

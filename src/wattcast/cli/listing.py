@@ -14,7 +14,7 @@ from wattcast.forecasting.families import family_of
 from wattcast.forecasting.forecast import iso
 from wattcast.forecasting.metrics import Score
 from wattcast.forecasting.registry import Record, ServingManifest, Slot
-from wattcast.forecasting.spec import FeatureSpec, Seasonal, Target
+from wattcast.forecasting.spec import FeatureSpec, Recent, Seasonal, Target
 from wattcast.forecasting.star import STAR
 from wattcast.meter.quality import step_in_words
 from wattcast.meter.table import Meter
@@ -157,23 +157,31 @@ def _show_validation(score: Values) -> None:
 def in_words(spec: FeatureSpec) -> Iterator[str]:
     """What a model looks at, a line for each part of its spec."""
     yield _TARGETS[spec.target]
-    for part in spec.recent:
-        earlier = tuple(offset for offset in part.offsets if offset)
-        pieces = ["the last reading"] if 0 in part.offsets else []
-        pieces += [f"those {_numbers(earlier)} before the last"] if earlier else []
-        pieces += [
-            f"{kind} of the last {_numbers(widths)}"
-            for kind, widths in (("mean", part.means), ("spread", part.spreads), ("extremes", part.extremes))
-            if widths
-        ]
-        pieces += [f"the last change above {part.event:g}"] if part.event is not None else []
-        yield f"{part.column}: {'; '.join(pieces)}"
+    yield from (f"{part.column}: {'; '.join(_recent_in_words(part))}" for part in spec.recent)
     yield from (line for part in spec.seasonal for line in _seasonal_in_words(part))
     for known in spec.known:
         yield f"{known.column}: as known ahead of the time forecast"
     if spec.calendar:
         holidays = f" ({len(spec.holidays)} holidays known)" if "holiday" in spec.calendar else ""
         yield f"{', '.join(spec.calendar)} of the time forecast{holidays}".replace("_", " ")
+
+
+def _recent_in_words(part: Recent) -> Iterator[str]:
+    if 0 in part.offsets:
+        yield "the last reading"
+    if earlier := tuple(offset for offset in part.offsets if offset):
+        yield f"those {_numbers(earlier)} before the last"
+    for kind, widths in (("mean", part.means), ("spread", part.spreads), ("extremes", part.extremes)):
+        if widths:
+            yield f"{kind} of the last {_numbers(widths)}"
+    if part.changes:
+        yield f"change over the last {_numbers(part.changes)}"
+    if part.event is not None:
+        yield f"age and size of the last {f'{part.events} changes' if part.events > 1 else 'change'} above {part.event:g}"
+    if part.counts:
+        yield f"how many such changes in the last {_numbers(part.counts)}"
+    if part.level is not None:
+        yield f"how long above or below {part.level:g}, now and the last {part.runs} times"
 
 
 def _seasonal_in_words(part: Seasonal) -> Iterator[str]:
