@@ -42,7 +42,7 @@ def forecast(  # noqa: PLR0913 (each is an option of the command)
     *,
     task: Annotated[str, typer.Option(help="What is forecast, as params.yaml calls it.")] = "day_ahead",
     origin: Annotated[str, typer.Option(help="Moment to forecast from, ISO 8601. Without it, the end of the readings.")] = "",
-    family: Annotated[str, typer.Option(help="xgb, rf or lgbm. Without it, the champion.")] = "",
+    family: Annotated[str, typer.Option(help="xgb, rf, lgbm, extra, ridge or blend. Without it, the champion.")] = "",
     meter: Annotated[str, typer.Option(help="Registered meter that the readings are of. Without it, the file's name.")] = "",
     yearly_kwh: Annotated[
         float | None, typer.Option("--yearly-kwh", help="What the meter uses in a year, for the model of all meters (wattcast pool).")
