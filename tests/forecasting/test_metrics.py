@@ -85,7 +85,7 @@ def test_a_score_stands_beside_its_baselines_on_the_same_rows() -> None:
 
 def test_losing_to_a_baseline_is_said_with_both_figures() -> None:
     """A tie is a loss too: a family must be better than repeating the last value."""
-    assert score(scored(0.2, 0.2)).losing_to()[0].startswith("persistence has MAE 0.2000 kW, the family 0.2000")
+    assert score(scored(0.2, 0.2)).losing_to()[0].startswith("persistence has MAE 0.20000 kW, the family 0.20000")
     assert len(score(scored(0.3, 0.2)).losing_to()) == 2
 
 

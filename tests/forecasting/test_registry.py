@@ -87,7 +87,7 @@ def test_the_test_vetoes_with_its_reason() -> None:
     made = slot_of("day_ahead", TASK, "house", tiny.LEVELS, records, "")
     assert (made.champion_family, list(made.families)) == ("rf", ["xgb", "rf"])
     assert list(made.vetoed) == ["xgb"]
-    assert "mean_7_days has MAE 1.0000 kW, the family 1.2000" in made.vetoed["xgb"]
+    assert "mean_7_days has MAE 1.00000 kW, the family 1.20000" in made.vetoed["xgb"]
     assert (made.step_s, made.horizon, made.baselines, made.skipped) == (3600, 24, TASK.baselines, "")
     assert made.in_words()[0].startswith("day_ahead: rf rf000")
     assert made.in_words()[1].startswith("day_ahead: xgb is vetoed: it lost to a baseline on the test")
@@ -170,7 +170,7 @@ def test_a_record_of_a_bundle() -> None:
     quality = QualityReport("usable", ("A gap.",), {"rows": 5, "start": "2010"})
     row = ScoreRow("day_ahead", "rf", "history", opened.id, LOST, {"days1": 0.2})
     made = record_of(opened, {"history": row}, tiny.fallback_of(opened, tiny.hour_table()), quality, at="now", by="me", revision="abc")
-    assert made.veto == ("from history, mean_7_days has MAE 1.0000 kW, the family 1.2000",)
+    assert made.veto == ("from history, mean_7_days has MAE 1.00000 kW, the family 1.20000",)
     assert (made.bundle, made.task, made.family, made.meter) == (opened.id, "day_ahead", "rf", "house")
     assert (made.trained_at, made.trained_by, made.revision, made.quality) == ("now", "me", "abc", quality)
     assert set(made.fallback.spread) == set(TASK.baselines)

@@ -82,7 +82,7 @@ class Score:
     def losing_to(self) -> list[str]:
         """The baselines that do at least as well in MAE or RMSE, as sentences: empty for a family that may serve."""
         return [
-            f"{name} has {measure.upper()} {errors[measure]:.4f} kW, the family {getattr(self, measure):.4f}"
+            f"{name} has {measure.upper()} {errors[measure]:.5f} kW, the family {getattr(self, measure):.5f}"
             for name, errors in self.baselines.items()
             for measure in ("mae", "rmse")
             if not getattr(self, measure) < errors[measure]

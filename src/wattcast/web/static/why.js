@@ -1,6 +1,11 @@
-// Asks what stands behind the forecast and draws it: from the model's base, group by group, to the mean of any step.
+// Asks what stands behind the forecast and draws it: from where the model starts, group by group, to the mean of any step.
 
 const TRIES = 30;
+const STARTS = {
+  base: "its base, the mean of what it was trained on",
+  "the last reading": "the last reading; its base is the mean change that it was trained on",
+  "the usual day": "the usual day, smoothed over the last weeks; its base is the mean deviation that it was trained on",
+};
 const SIGN = new Intl.NumberFormat("en", { minimumFractionDigits: 3, maximumFractionDigits: 3, signDisplay: "negative" });
 const CHANGE = new Intl.NumberFormat("en", { minimumFractionDigits: 3, maximumFractionDigits: 3, signDisplay: "exceptZero" });
 const kw = (value) => SIGN.format(value).replace("-", "\u2212");
@@ -17,8 +22,9 @@ export async function explain(section, steps) {
   } else if (!said.groups || said.reason) {
     told.textContent = sentence(said.reason || said.hint || said.detail);
   } else {
-    told.textContent = "The model starts from its base, the mean of what it was trained on. What it knows of this day moves the forecast up or down.";
-    section.append(...drawn(Object.entries(said.groups), steps));
+    const groups = Object.entries(said.groups);
+    told.textContent = `The model starts from ${STARTS[groups[0][0]]}. What it knows of this day moves the forecast up or down.`;
+    section.append(...drawn(groups, steps));
     section.setAttribute("data-drawn", "");
   }
 }
@@ -71,22 +77,19 @@ function drawn(groups, steps) {
 const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
 
 // Every bar starts where the one before ended; the scale holds what they reach, zero only where they reach it.
-function rows(parts, givenAsZero) {
-  const starts = parts.filter(([name]) => ["base", "the last reading", "the usual day"].includes(name));
-  const moves = parts.filter((part) => !starts.includes(part));
-  let at = starts.reduce((sum, [, value]) => sum + value, 0);
+function rows([[start, begins], ...moves], givenAsZero) {
+  let at = begins;
   const levels = [at, ...moves.map(([, value]) => (at += value))];
   const lowest = Math.min(...levels);
   const width = Math.max(...levels) - lowest || 1;
   const place = (level) => (100 * (level - lowest)) / width;
-  const all = levels[levels.length - 1];
   return [
-    ...starts.map(([name, value], number) => row(name, kw(value), number === starts.length - 1 ? bar("mark", place(levels[0]), 0) : "")),
+    row(start, kw(begins), bar("mark", place(begins), 0)),
     ...moves.map(([name, value], number) => {
       const [left, right] = [place(levels[number]), place(levels[number + 1])].sort((a, b) => a - b);
       return row(name, change(value), bar(value < 0 ? "down" : "up", left, right - left));
     }),
-    row(givenAsZero && all < 0 ? "in all, given out as 0" : "in all", kw(all), bar("mark", place(all), 0), "all"),
+    row(givenAsZero && at < 0 ? "in all, given out as 0" : "in all", kw(at), bar("mark", place(at), 0), "all"),
   ];
 }
 
