@@ -39,8 +39,8 @@ lock: .venv/.base ## Compile requirements/*.txt from pyproject.toml (UPGRADE=1: 
 data: .venv/.run ## Download the full UCI household file into data/raw/ (20 MB)
 	@exec .venv/bin/wattcast data
 
-accuracy: .venv/.dev ## Score the published protocols of the UCI house (P=P2: one of them)
-	@exec .venv/bin/python benchmarks/accuracy.py $${P:+"$$P"}
+accuracy: .venv/.dev ## Score the published protocols of the UCI house (P=P2: one of them; DATA=folder of its files)
+	@exec .venv/bin/python benchmarks/accuracy.py $${P:+"$$P"} $${DATA:+--data "$$DATA"}
 
 bench-heat-pump: .venv/.dev ## Forecast a simulated heat pump house with and without temperature
 	@exec .venv/bin/python benchmarks/heat_pump.py
@@ -54,7 +54,7 @@ bench-pipeline: .venv/.dev ## Time the whole pipeline against the yardstick
 # data/raw and store hold what no command can make again; metrics may be in git.
 clean: ## Remove what the tools and the pipeline left (keeps .venv, data/raw, metrics, store and DVC's cache)
 	@rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.* htmlcov build dist src/wattcast.egg-info
-	@rm -rf data/processed models benchmarks/results
+	@rm -rf data/processed models benchmarks/results/cache benchmarks/results/run-environment
 	@find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean ## Remove .venv too

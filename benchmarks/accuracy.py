@@ -56,7 +56,7 @@ def main() -> None:
     if not chosen:
         parser.error(f"no protocol begins with {asked.protocol}; known: {', '.join(protocol.name for protocol in PROTOCOLS)}")
     if not asked.data.is_dir():
-        parser.error(f"{asked.data} is not there: name the folder of the real meter files with --data")
+        parser.error(f"{asked.data} is not there: name the folder of the real meter files: make accuracy DATA=folder")
     console = Console(stderr=True)
     if asked.rehearse:
         for protocol in chosen:
@@ -215,7 +215,7 @@ def _log(protocol: Protocol, settings: Chosen, figures: list[dict[str, Any]], at
 def show(protocol: Protocol, outcome: Mapping[str, Any], console: Console) -> None:
     """The outcome of one protocol as a table."""
     console.print(f"\n[bold]{protocol.name}. {outcome['title']}[/bold]")
-    console.print(f"{outcome['rows']:,} rows, {outcome['fits']} fits in {outcome['seconds']:.0f} s, settings {outcome['settings']}")
+    console.print(f"{outcome['rows']:,} rows, fits: {outcome['fits']} in {outcome['seconds']:.0f} s, settings {outcome['settings']}")
     table = Table()
     measures = _measures(protocol)
     table.add_column("")

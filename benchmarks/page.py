@@ -50,7 +50,7 @@ def _summary(protocols: dict[str, Any]) -> str:
 def _protocol(name: str, outcome: dict[str, Any]) -> str:
     measures = list(next(iter(outcome["families"].values())))
     lines = [f'## {name}. {outcome["title"]} (`make accuracy P="{name}"`)', ""]
-    lines += [f"{outcome['rows']:,} rows, {outcome['fits']} fits, {outcome['seconds']:.0f} s.", ""]
+    lines += [f"{outcome['rows']:,} rows; fits: {outcome['fits']}, {outcome['seconds']:.0f} s.", ""]
     lines += [f"| | {' | '.join(measures)} |", "|---|" + "---|" * len(measures)]
     for who, values in outcome["families"].items():
         lines.append(f"| {who} | {' | '.join(_number(values[measure]) for measure in measures)} |")

@@ -21,7 +21,7 @@ from wattcast.forecasting.training import Recipe
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-SETTINGS = HERE / "settings.yaml"
+SETTINGS, PARAMS = HERE / "settings.yaml", ROOT / "params.yaml"
 _TASK = TypeAdapter(Task)
 
 
@@ -64,7 +64,7 @@ class Chosen:
 def settings_of(name: str, levels: tuple[float, ...], *, calibrated: bool) -> Chosen:
     """The settings called `name`, with heads for these quantile levels."""
     stated = Stated.model_validate(yaml.safe_load(SETTINGS.read_text("utf-8"))[name])
-    params = load_params(ROOT / "params.yaml")
+    params = load_params(PARAMS)
     task = params.tasks[stated.task] if isinstance(stated.task, str) else _TASK.validate_python(stated.task)
     plan = next(plan for plan in task.models if plan.name == (stated.model or task.models[0].name))
     families = stated.families or _shipped(params, str(stated.task))
@@ -93,12 +93,21 @@ def _shipped(params: Params, task: str) -> dict[str, dict[str, Any]]:
 
 
 def revision() -> str:
-    """The commit that the settings stand in. Exits where they, or the code that is scored, are not committed: a choice comes first."""
-    said = subprocess.run(
-        ["git", "status", "--porcelain", "--", "params.yaml", "src", str(HERE)], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    if said.returncode != 0:
-        raise SystemExit("accuracy: not a git checkout, so nobody could tell with which settings a test span was scored")
-    if said.stdout.strip():
-        raise SystemExit(f"accuracy: commit first what decides a score, then score it:\n{said.stdout.rstrip()}")
-    return subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+    """The commit that the settings stand in. Exits where they, or the code that is scored, are not committed: a choice comes first.
+
+    Which meter file the pipeline last ran for (`meter` in params.yaml) decides no score.
+    """
+    try:
+        changed = _git("status", "--porcelain", "--", "src", str(HERE)).rstrip()
+        stated = [yaml.safe_load(text) | {"meter": None} for text in (_git("show", "HEAD:./params.yaml"), PARAMS.read_text("utf-8"))]
+    except subprocess.CalledProcessError as cause:
+        raise SystemExit("accuracy: not a git checkout, so nobody could tell with which settings a test span was scored") from cause
+    if stated[0] != stated[1]:
+        changed = f" M {PARAMS.name}\n{changed}".rstrip()
+    if changed:
+        raise SystemExit(f"accuracy: commit first what decides a score, then score it:\n{changed}")
+    return _git("rev-parse", "--short=12", "HEAD").strip()
+
+
+def _git(*words: str) -> str:
+    return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout
