@@ -46,7 +46,10 @@ def card(
     slots = [slot for slot in serving.slots.values() if slot.meter == name]
     if not slots:
         raise Unavailable(f'meter "{name}" is not registered' if name else "no meter is registered yet", "make run, or wattcast models")
-    parts = [f"# Model card of meter {name}\n", _about(serving.meters[name].simulated, max(slots, key=lambda slot: len(slot.families)).task)]
+    parts = [
+        f"# Model card of meter {name}\n",
+        _about(serving.meters[name].simulated, max(slots, key=lambda slot: len(slot.families)).task),
+    ]
     for slot in slots:
         answering = {family: kept.record(bundle) for family, bundle in slot.families.items()}
         manifests = {family: open_bundle(kept.bundle(bundle)).manifest for family, bundle in slot.families.items()}
