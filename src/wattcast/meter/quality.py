@@ -99,7 +99,7 @@ def _refusals(figures: dict[str, Any], min_days: float) -> list[str]:
         found.append(f"Only {amount} are measured: too little to learn from, {min_days:g} days are the least.")
     if figures["share_missing"] > 0.8:
         found.append(f"{figures['share_missing']:.0%} of the span is not measured.")
-    if figures["spread_kw"] == 0:
+    if figures["spread_kw"] == 0 < figures["measured_days"]:
         found.append("Every reading has the same value.")
     elif figures["share_flat"] > 0.5:
         found.append(f"{figures['share_flat']:.0%} of the readings repeat one value for hours: the meter is stuck, or gaps were filled.")
@@ -111,7 +111,7 @@ def _doubts(figures: dict[str, Any], readings: Readings) -> list[str]:
     many = max(10, readings.rows // 1_000)
     f = figures
     sentences = [
-        (f["share_missing"] > 0.05, f"{f['share_missing']:.1%} of the span is not measured."),
+        (0.05 < f["share_missing"] <= 0.8, f"{f['share_missing']:.1%} of the span is not measured."),
         (f["longest_gap_hours"] > 72, f"The longest gap lasts {f['longest_gap_hours'] / 24:.1f} days."),
         (f["zero_filled_hours"] > 0, f"{f['zero_filled_hours']:g} hours of exact zeros stand where nothing was measured: read as gaps."),
         (f["duplicates"] > many, f"{f['duplicates']:,} rows repeat an instant: the last one counts."),
