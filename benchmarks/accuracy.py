@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 from page import write_page
-from protocols import Protocol, Setup, as_forecaster, measured, standard_error
+from protocols import Protocol, Rows, Setup, as_forecaster, measured, skill, standard_error
 from protocols.house import PROTOCOLS
 from protocols.settings import Chosen, revision, settings_of
 from rich.console import Console
@@ -28,7 +28,6 @@ from rich.table import Table
 
 from wattcast.forecasting.backtest import Frame, Learn, Predict, folds, joined, scored, walk_forward
 from wattcast.forecasting.blending import calibrated_families, plain_families
-from wattcast.forecasting.breakdown import skill_interval
 from wattcast.forecasting.calendars import frozen_holidays
 from wattcast.forecasting.features import Features
 from wattcast.forecasting.metrics import Scored, coverage_table
@@ -41,6 +40,9 @@ LOG = HERE / "scorings.csv"
 _LOG_COLUMNS = ("when", "revision", "protocol", "settings", "figures")
 # What a line may miss and still count as reached, in standard errors.
 NEAR_ENOUGH = 0.2
+# How far from its name the coverage of an interval may lie, overall and in a season or third of the day.
+COVERAGE_WITHIN, COVERAGE_OF_PARTS_WITHIN = 0.02, 0.05
+_QUANTILES = "quantiles_28_days"
 
 
 def main() -> None:
@@ -82,7 +84,7 @@ def run(protocol: Protocol, data: Path, at: str, console: Console) -> dict[str, 
     setup = protocol.prepare(data) if at else protocol.prepare(data).rehearsal(protocol.rehearse_rows)
     settings = settings_of(protocol.settings, protocol.levels, calibrated=protocol.calibrated)
     spec = settings.task.spec(settings.plan, setup.training, frozen_holidays(setup.training))
-    frame = Frame(spec, protocol.baselines, protocol.levels, setup.against, setup.beside)
+    frame = Frame(spec, _point_baselines(protocol), protocol.levels, setup.against, setup.beside)
     checks = _reproduced(protocol, setup, frame) if at else []
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     walked = folds(setup.origins, setup.refits, protocol.embargo)
@@ -93,10 +95,12 @@ def run(protocol: Protocol, data: Path, at: str, console: Console) -> dict[str, 
         parts = list(walk_forward(setup.table, walked, learn, frame))
     rows = {who: joined([part[who] for part in parts]) for who in parts[0]}
     seconds = time.monotonic() - began
-    figures = _figures(protocol, settings, rows, setup.table.meter.zone)
+    first = next(iter(rows.values()))
+    baselines = _baselines(protocol, setup, frame, first)
+    figures = _figures(protocol, settings, {**baselines, **rows}, setup.table.meter.zone)
     if at:
         _log(protocol, settings, figures, at)
-    first = next(iter(rows.values()))
+    answer = rows.get(settings.answers[protocol.figures[0].key], first)
     return {
         "title": protocol.title,
         "rows": len(first.actual),
@@ -105,10 +109,11 @@ def run(protocol: Protocol, data: Path, at: str, console: Console) -> dict[str, 
         "settings": settings.sha256[:12],
         "revision": at,
         "checks": checks,
-        "baselines": {name: {m: measured(as_forecaster(first, name), m) for m in _measures(protocol)} for name in protocol.baselines},
+        "baselines": {name: {m: measured(own, m) for m in _measures(protocol)} for name, own in baselines.items()},
         "families": {who: {m: measured(own, m) for m in _measures(protocol)} for who, own in rows.items()},
         "figures": figures,
-        "coverage": coverage_table(rows[settings.answers[protocol.figures[0].key]], setup.table.meter.zone) if protocol.calibrated else {},
+        "coverage": _coverage(answer, setup.table.meter.zone) if protocol.calibrated else {},
+        "crossing": int((np.diff(answer.quantiles, axis=1) < 0).any(axis=1).sum()) if protocol.calibrated else None,
         "beside": dict(protocol.beside),
     }
 
@@ -136,15 +141,11 @@ def _learner(protocol: Protocol, settings: Chosen, spec: FeatureSpec, report: An
 def _reproduced(protocol: Protocol, setup: Setup, frame: Frame) -> list[dict[str, Any]]:
     """Every published figure of a baseline beside what comes out here, and whether they agree to the last digit printed."""
     origins = setup.origins if setup.check_origins is None else setup.check_origins
-    of_quantiles = any(check.baseline == "quantiles_28_days" for check in protocol.checks)
-    recent, seasonal = ((), (_QUANTILE_DAYS,)) if of_quantiles else ((Recent("power_kw", offsets=(0,)),), ())
-    bare = replace(frame.spec, recent=recent, known=(), calendar=(), target="level", seasonal=seasonal)
-    predict = _quantiles_28_days(protocol.levels) if of_quantiles else _nothing
-    rows = scored({"rows": predict}, setup.table, origins, replace(frame, spec=bare))["rows"]
+    rows = _scored_alone(_nothing, {"recent": (Recent("power_kw", offsets=(0,)),)}, setup, origins, frame)
+    baselines = _baselines(protocol, replace(setup, origins=origins), frame, rows)
     found = []
     for check in protocol.checks:
-        of_rows = check.baseline == "quantiles_28_days"
-        value = measured(rows, check.measure) if of_rows else measured(as_forecaster(rows, check.baseline), check.measure)
+        value = measured(baselines[check.baseline], check.measure)
         digits = len(check.printed.partition(".")[2])
         agrees = f"{value:.{digits}f}" == check.printed
         found.append(
@@ -152,6 +153,36 @@ def _reproduced(protocol: Protocol, setup: Setup, frame: Frame) -> list[dict[str
             | {"value": value, "agrees": agrees}
         )
     return found
+
+
+def _point_baselines(protocol: Protocol) -> tuple[str, ...]:
+    return tuple(name for name in protocol.baselines if name != _QUANTILES)
+
+
+def _baselines(protocol: Protocol, setup: Setup, frame: Frame, rows: Scored) -> dict[str, Scored]:
+    """Every baseline as a forecaster on these rows, the one of quantiles among them."""
+    found = {name: as_forecaster(rows, name) for name in _point_baselines(protocol)}
+    if _QUANTILES in protocol.baselines:
+        found[_QUANTILES] = _scored_alone(_quantiles_28_days(frame.levels), {"seasonal": (_QUANTILE_DAYS,)}, setup, setup.origins, frame)
+        if not np.array_equal(found[_QUANTILES].target_s, rows.target_s):
+            raise SystemExit(f"accuracy: {protocol.name} scores other rows than {_QUANTILES}")
+    return found
+
+
+def _scored_alone(predict: Predict, parts: Mapping[str, Any], setup: Setup, origins: Rows, frame: Frame) -> Scored:
+    """What one forecaster says from these parts of a spec alone, scored as the frame says."""
+    bare = {"recent": (), "seasonal": (), "known": (), "calendar": (), "target": "level"}
+    return scored({"rows": predict}, setup.table, origins, replace(frame, spec=replace(frame.spec, **(bare | parts))))["rows"]
+
+
+def _coverage(rows: Scored, zone: str) -> dict[str, dict[str, Any]]:
+    """The coverage table, and of each interval whether it holds what its name says: overall, in every season and third of the day."""
+    table = coverage_table(rows, zone)
+    for own in table.values():
+        parts = [*own["season"].values(), *own["third"].values()]
+        overall = abs(own["overall"] - own["nominal"]) <= COVERAGE_WITHIN
+        own["reached"] = overall and all(abs(share - own["nominal"]) <= COVERAGE_OF_PARTS_WITHIN for share in parts)
+    return table
 
 
 def _nothing(features: Features) -> tuple[np.ndarray, np.ndarray]:
@@ -177,18 +208,16 @@ def _quantiles_28_days(levels: tuple[float, ...]) -> Predict:
 
 def _figures(protocol: Protocol, settings: Chosen, rows: Mapping[str, Scored], zone: str) -> list[dict[str, Any]]:
     figures = []
+    baseline = protocol.baselines[0]
     for figure in protocol.figures:
         who = settings.answers[figure.key]
-        own = rows[who] if who in rows else as_forecaster(next(iter(rows.values())), who)
+        own = rows[who]
         value, error = measured(own, figure.measure), standard_error(own, zone, figure.measure, protocol.block)
-        skill = {}
-        for name in protocol.baselines[:1]:
-            measure = "mae" if figure.measure in ("MAE", "NMAE", "pinball") else "rmse"
-            skill = {"baseline": name, "interval": skill_interval(own, zone, name, measure, block=protocol.block)}
+        against = {"baseline": baseline} | skill(own, rows[baseline], zone, figure.measure, protocol.block)
         reached = value <= figure.beat + NEAR_ENOUGH * error
         figures.append(
             {"key": figure.key, "measure": figure.measure, "who": who, "value": value, "error": error, "beat": figure.beat}
-            | {"reached": bool(reached), "skill": skill}
+            | {"reached": bool(reached), "skill": against}
         )
     return figures
 
@@ -231,14 +260,16 @@ def show(protocol: Protocol, outcome: Mapping[str, Any], console: Console) -> No
         )
     for figure in outcome["figures"]:
         verdict = "reached" if figure["reached"] else "MISSED"
-        skill = figure["skill"]
-        beside = f"\n    skill against {skill['baseline']} {skill['interval'][0]:.1%} to {skill['interval'][1]:.1%}" if skill else ""
+        against = figure["skill"]
+        beside = f"\n    skill against {against['baseline']} {against['value']:.1%} ({against['low']:.1%} to {against['high']:.1%})"
         said = f"{figure['value']:.5g} +- {figure['error']:.2g}, to beat {figure['beat']:g}"
         console.print(f"  {figure['key']} ({figure['who']}): {said}: {verdict}{beside}")
     for own in outcome["coverage"].values():
-        console.print(f"  the {own['nominal']:.0%} interval holds {own['overall']:.1%}")
+        console.print(f"  the {own['nominal']:.0%} interval holds {own['overall']:.1%}: {'reached' if own['reached'] else 'MISSED'}")
         for kind in ("season", "third"):
             console.print(f"    {', '.join(f'{name} {share:.1%}' for name, share in own[kind].items())}")
+    if outcome["coverage"]:
+        console.print(f"  {outcome['crossing']} rows have quantiles that cross")
 
 
 if __name__ == "__main__":

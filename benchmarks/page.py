@@ -38,12 +38,15 @@ def _read(name: str) -> Any:
 
 
 def _summary(protocols: dict[str, Any]) -> str:
-    lines = ["## Figures (`make accuracy`)", "", "| figure | who | ours | standard error | to beat | |", "|---|---|---|---|---|---|"]
+    lines = ["## Figures (`make accuracy`)", "", "| figure | who | ours | standard error | to beat | | skill (95 %) | against |"]
+    lines.append("|---|---|---|---|---|---|---|---|")
     for outcome in protocols.values():
         for figure in outcome["figures"]:
             verdict = "reached" if figure["reached"] else "missed"
             ours = f"{_number(figure['value'])} | {figure['error']:.2g} | {figure['beat']:g}"
-            lines.append(f"| {figure['key']} | {figure['who']} | {ours} | {verdict} |")
+            skill = figure["skill"]
+            beside = f"{skill['value']:.1%} ({skill['low']:.1%} to {skill['high']:.1%}) | {skill['baseline']}"
+            lines.append(f"| {figure['key']} | {figure['who']} | {ours} | {verdict} | {beside} |")
     return "\n".join(lines) + "\n"
 
 
@@ -64,6 +67,7 @@ def _protocol(name: str, outcome: dict[str, Any]) -> str:
         lines.append(f"\n{who}: {said}.")
     if outcome["coverage"]:
         lines += ["", *_coverage(outcome["coverage"])]
+        lines.append(f"\nRows whose quantiles cross: {outcome['crossing']}.")
     return "\n".join(lines) + "\n"
 
 
@@ -71,10 +75,11 @@ def _coverage(table: dict[str, Any]) -> list[str]:
     """How many of the actuals lie in each interval."""
     parts = [(kind, name) for kind in ("season", "third") for name in next(iter(table.values()))[kind]]
     heads = [f"{name} h" if kind == "third" else name for kind, name in parts]
-    lines = [f"| interval | holds | {' | '.join(heads)} |", "|---|---|" + "---|" * len(parts)]
+    lines = [f"| interval | holds | {' | '.join(heads)} | within 2 points, parts within 5 |", "|---|---|" + "---|" * (len(parts) + 1)]
     for own in table.values():
         shares = [f"{own[kind][name]:.1%}" for kind, name in parts]
-        lines.append(f"| {own['nominal']:.0%} | {own['overall']:.1%} | {' | '.join(shares)} |")
+        verdict = "reached" if own["reached"] else "missed"
+        lines.append(f"| {own['nominal']:.0%} | {own['overall']:.1%} | {' | '.join(shares)} | {verdict} |")
     return lines
 
 

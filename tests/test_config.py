@@ -127,6 +127,11 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "no row to learn from": ({"tasks.day_ahead.efforts.best.max_rows": -1}, "efforts.best.max_rows: Input should be greater"),
     "no row to validate on": ({"tasks.day_ahead.efforts.best.validation_max_rows": 0}, "validation_max_rows: Input should be greater"),
     "forty times the rows": ({"tasks.day_ahead.models.0.rows_share": 40}, "models.0.rows_share: Input should be less than or equal to 1"),
+    "a gate between hours": ({"tasks.day_ahead.gate": "06:30"}, "day_ahead: a gate at 06:30 lies between steps of 3600 s"),
+    "fewer rounds validated than served": (
+        {"tasks.day_ahead.efforts.best.validation_max_rows": 50_000},
+        "best: rounds_for_rows 100000 is more than the rows that tasks.day_ahead.efforts.best validates on",
+    ),
     "no share of the rows": ({"tasks.day_ahead.models.0.rows_share": 0}, "models.0.rows_share: Input should be greater than 0"),
     "a mean of nothing": ({"tasks.day_ahead.models.0.seasonal.0.means": [[1], []]}, "tasks.day_ahead.models.0.seasonal.0.means.1: "),
     "a model out of its folder": ({"tasks.day_ahead.models.0.name": "../../x"}, 'tasks: day_ahead: "../../x" is no name'),

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from wattcast.forecasting.breakdown import Block, Losses, block_means
-from wattcast.forecasting.metrics import Scored
+from wattcast.forecasting.breakdown import Block, block_means
+from wattcast.forecasting.metrics import Losses, Scored, absolute_errors, pinball_losses, squared_errors
 from wattcast.meter.table import MeterTable
 
 Rows = npt.NDArray[np.int64]
@@ -99,16 +99,15 @@ class _Measure:
 
 
 def _squares(rows: Scored) -> Losses:
-    return (rows.actual - rows.mean).astype(np.float64) ** 2
+    return squared_errors(rows.actual, rows.mean)
 
 
 def _absolutes(rows: Scored) -> Losses:
-    return np.abs(rows.actual - rows.median).astype(np.float64)
+    return absolute_errors(rows.actual, rows.median)
 
 
 def _pinballs(rows: Scored) -> Losses:
-    off, levels = (rows.actual[:, None] - rows.quantiles).astype(np.float64), np.array(rows.levels)
-    return np.maximum(levels * off, (levels - 1) * off).mean(axis=1)
+    return np.mean([pinball_losses(rows.actual, own, level) for own, level in zip(rows.quantiles.T, rows.levels, strict=True)], axis=0)
 
 
 def _spread(rows: Scored) -> float:
@@ -138,6 +137,14 @@ def as_forecaster(rows: Scored, baseline: str) -> Scored:
     """A baseline on the same rows, its one value for mean and median."""
     values = rows.baselines[baseline]
     return replace(rows, levels=(0.5,), mean=values, quantiles=values[:, None])
+
+
+def skill(own: Scored, baseline: Scored, zone: str, measure: str, block: Block) -> dict[str, float]:
+    """1 - figure / the baseline's on the same rows, and its 95 % interval, from whole days or weeks drawn with replacement."""
+    by = _MEASURES[measure]
+    means = block_means(np.stack([by.loss(own), by.loss(baseline)]), own, zone, block=block)
+    low, high = np.quantile(1 - by.of_mean(means[:, 0], own) / by.of_mean(means[:, 1], own), (0.025, 0.975))
+    return {"value": 1 - measured(own, measure) / measured(baseline, measure), "low": float(low), "high": float(high)}
 
 
 def standard_error(rows: Scored, zone: str, measure: str, block: Block) -> float:

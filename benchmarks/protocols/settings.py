@@ -23,6 +23,8 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 SETTINGS, PARAMS = HERE / "settings.yaml", ROOT / "params.yaml"
 _TASK = TypeAdapter(Task)
+# Beside the product itself, what decides a score.
+_SCORING = ("benchmarks/accuracy.py", "benchmarks/protocols")
 
 
 class Stated(BaseModel):
@@ -50,6 +52,8 @@ class Chosen:
     recipes: Mapping[str, Recipe]
     blend: tuple[str, ...]
     answers: Mapping[str, str]
+    levels: tuple[float, ...]
+    calibrated: bool
 
     @property
     def sha256(self) -> str:
@@ -57,7 +61,8 @@ class Chosen:
         said = {
             key: [asdict(recipe.task), dict(recipe.settings), asdict(recipe.effort), recipe.seed] for key, recipe in self.recipes.items()
         }
-        text = json.dumps([asdict(self.plan), said, self.blend, dict(self.answers)], sort_keys=True, default=str)
+        stated = [asdict(self.plan), said, self.blend, dict(self.answers), self.levels, self.calibrated]
+        text = json.dumps(stated, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -85,7 +90,7 @@ def settings_of(name: str, levels: tuple[float, ...], *, calibrated: bool) -> Ch
         ).of_model(plan.name)
         for key, settings in families.items()
     }
-    return Chosen(task, plan, recipes, stated.blend or tuple(recipes), stated.chosen)
+    return Chosen(task, plan, recipes, stated.blend or tuple(recipes), stated.chosen, levels, calibrated)
 
 
 def _shipped(params: Params, task: str) -> dict[str, dict[str, Any]]:
@@ -98,7 +103,7 @@ def revision() -> str:
     Which meter file the pipeline last ran for (`meter` in params.yaml) decides no score.
     """
     try:
-        changed = _git("status", "--porcelain", "--", "src", str(HERE)).rstrip()
+        changed = _git("status", "--porcelain", "--", "src", *_SCORING).rstrip()
         stated = [yaml.safe_load(text) | {"meter": None} for text in (_git("show", "HEAD:./params.yaml"), PARAMS.read_text("utf-8"))]
     except subprocess.CalledProcessError as cause:
         raise SystemExit("accuracy: not a git checkout, so nobody could tell with which settings a test span was scored") from cause

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
-from small_project import Trained, in_process
+from small_project import Trained, command, environment, in_process
 
 WORDS = ("--family", "xgb,lgbm", "--refit-days", "5", "--test-share", "0.2")
 
@@ -67,19 +70,66 @@ def test_a_backtest_that_cannot_be_is_refused(trained: Trained, tmp_path: Path) 
     for words, said in (
         (("--family", "xbg"), '"xbg" is no family; did you mean "xgb"?'),
         (("--task", "next_minute"), "needs readings of 60 s"),
+        (("--task", "day_ahed"), '"day_ahed" is no task; did you mean "day_ahead"?'),
     ):
         told = in_process(trained.folder, "backtest", trained.hours, *words, "--out", tmp_path)
         assert told.returncode == 1
         assert said in told.stderr
 
 
-def test_what_was_kept_and_is_torn_is_said(trained: Trained, walked: tuple[Path, dict[str, object]], tmp_path: Path) -> None:
+@pytest.mark.parametrize("torn", [b"", b"torn", b"PK\x03\x04 and no end"])
+def test_what_was_kept_and_is_torn_is_said(torn: bytes, trained: Trained, walked: tuple[Path, dict[str, object]], tmp_path: Path) -> None:
     """A fold that cannot be read names the folder to delete."""
     folder = Path(shutil.copytree(walked[0], tmp_path / walked[0].name))
-    next((folder / "folds").iterdir()).write_bytes(b"torn")
+    next((folder / "folds").iterdir()).write_bytes(torn)
     told = in_process(trained.folder, "backtest", trained.hours, *WORDS, "--out", tmp_path)
     assert told.returncode == 1
     assert f"delete {folder}" in told.stderr
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGKILL])
+def test_what_stops_it_leaves_folds_to_go_on_with(
+    stop: signal.Signals, trained: Trained, walked: tuple[Path, dict[str, object]], tmp_path: Path
+) -> None:
+    """Ctrl-C is one line and exit 130; after it, and after `kill -9`, the same command fits the rest and ends with the same figures."""
+    words = command("backtest", trained.hours, *WORDS, "--out", tmp_path, "--json")
+    # Not measured: an interrupt that meets coverage inside its own lock leaves the process waiting for ever.
+    unmeasured = {name: value for name, value in environment().items() if not name.startswith("COVERAGE_")}
+    with subprocess.Popen(words, cwd=trained.folder, env=unmeasured, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+        while not list(tmp_path.glob("*/folds/0-blend.npz")):
+            assert run.poll() is None
+            time.sleep(0.01)
+        run.send_signal(stop)
+        _, err = run.communicate(timeout=120)
+    assert run.returncode == (130 if stop is signal.SIGINT else -signal.SIGKILL)
+    assert "Traceback" not in err
+    kept = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/folds/0-*.npz")}
+    again = in_process(trained.folder, "backtest", trained.hours, *WORDS, "--out", tmp_path, "--json")
+    assert json.loads(again.stdout) == walked[1]
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+
+
+def test_other_code_starts_anew(
+    trained: Trained, walked: tuple[Path, dict[str, object]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Folds that other code left are not taken for this one's."""
+    monkeypatch.setattr("wattcast.adapters.provenance.code_sha256", lambda: "other")
+    told = in_process(trained.folder, "backtest", trained.hours, *WORDS, "--out", tmp_path, "--json")
+    assert told.returncode == 0
+    assert next(tmp_path.iterdir()).name != walked[0].name
+
+
+def test_what_makes_a_file_no_more_than_usable_is_said(trained: Trained, tmp_path: Path) -> None:
+    """What `wattcast check` warns of stands before the figures."""
+    lines = trained.hours.read_text().splitlines()
+    spoiled = tmp_path / trained.hours.name
+    stamp = lines[100].rpartition(",")[0]
+    spoiled.write_text("\n".join([*lines[:100], f"{stamp},-5", *lines[101:]]) + "\n")
+    words = ("--family", "lgbm", "--refit-days", "20", "--out", tmp_path / "out")
+    checked = in_process(trained.folder, "check", spoiled, "--json")
+    told = in_process(trained.folder, "backtest", spoiled, *words)
+    assert told.returncode == 0, told.stderr
+    assert f"{spoiled} is usable: {' '.join(json.loads(checked.stdout)['reasons'])}" in told.stderr
 
 
 def test_the_card_tells_what_serves(trained: Trained, tmp_path: Path) -> None:

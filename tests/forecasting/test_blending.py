@@ -75,7 +75,7 @@ def test_a_merged_graph_that_disagrees_is_no_blend(
     trained: dict[str, tuple[Bundle, dict[str, Scored]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the merged heads do not give the mean within 1e-4 kW, there is an error with the figure."""
-    monkeypatch.setattr(blending, "_AGREEMENT_KW", -1.0)
+    monkeypatch.setattr(blending, "disagreement", lambda *_: 0.01)
     members = {key: bundle for key, (bundle, _) in trained.items()}
     with pytest.raises(BadBundle, match="the blend and the mean of its members differ"):
         blend(members, {key: rows for key, (_, rows) in trained.items()}, TABLE.rows(0, FIRST))

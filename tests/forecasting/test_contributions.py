@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import tiny
 from street import pooled, street
 
 from wattcast.errors import BadBundle, NotEnoughHistory, Unavailable
+from wattcast.forecasting import contributions
 from wattcast.forecasting.backtest import first_test_row
 from wattcast.forecasting.baselines import baselines
 from wattcast.forecasting.blending import merged, models_of
@@ -44,7 +46,8 @@ def test_the_parts_sum_to_the_mean_forecast(task: str, family: str) -> None:
             continue
         mean, _ = model.forecast(table, row)
         why = explain(bundle, table, row)
-        np.testing.assert_allclose(why.mean, mean, rtol=0, atol=TOLERANCE_KW)
+        given_out = np.maximum(mean, 0) if table.meter.flow == "consumption" else mean
+        np.testing.assert_allclose(why.mean, given_out, rtol=0, atol=TOLERANCE_KW)
         unknown += int(np.isnan(build_features(table, np.array([row]), model.facts.spec).matrix).sum())
         models.add(model.facts.name)
     assert unknown > 0
@@ -76,6 +79,24 @@ def test_a_change_starts_from_the_last_reading() -> None:
     assert list(why.groups) == ["the last reading", "base", "last minutes", "calendar"]
     assert why.groups["the last reading"] == pytest.approx([table.power_kw[-1]])
     assert abs(why.groups["base"][0]) < 0.1
+
+
+@pytest.mark.parametrize("flow", ["consumption", "net"])
+def test_a_mean_below_zero_is_raised_as_it_is_given_out(flow: Literal["consumption", "net"], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the meter measures consumption, a group of its own raises the steps that lie below zero to zero, and no others."""
+    table, bundle = tiny.table_of("day_ahead"), opened()
+    table = replace(table, meter=replace(table.meter, flow=flow))
+    below = explain(bundle, table, len(table)).mean
+    shift, parts = float(np.median(below)), contributions._parts
+    monkeypatch.setattr(contributions, "_parts", lambda *rest: parts(*rest) - shift * (np.arange(rest[2].shape[1] + 1) == rest[2].shape[1]))
+    monkeypatch.setattr(contributions, "disagreement", lambda *_: 0.0)
+    why = explain(bundle, table, len(table))
+    if flow == "net":
+        np.testing.assert_allclose(why.mean, below - shift)
+    else:
+        assert list(why.groups)[-1] == "raised to zero"
+        np.testing.assert_allclose(why.mean, np.maximum(below - shift, 0), atol=1e-12)
+        np.testing.assert_allclose(why.groups["raised to zero"], np.maximum(shift - below, 0))
 
 
 def test_a_level_starts_from_the_base() -> None:

@@ -124,9 +124,16 @@ def test_too_little_history_is_refused() -> None:
 
 def test_heads_that_disagree_give_no_bundle(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where ONNX and the library differ by more than 1e-4 kW, there is an error with the figure instead of a bundle."""
-    monkeypatch.setattr(training, "_AGREEMENT_KW", -1.0)
+    monkeypatch.setattr(training, "disagreement", lambda *_: 0.01)
     with pytest.raises(BadBundle, match="LightGBM Regressor: ONNX and native heads differ"):
         trained(days())
+
+
+@pytest.mark.parametrize("family", sorted(SETTINGS))
+def test_a_building_of_megawatts_can_be_trained_for(family: str) -> None:
+    """Float32 heads of ten megawatts agree to a millionth of the load, not to a ten-thousandth of a kW."""
+    table = days()
+    assert trained(replace(table, power_kw=table.power_kw * 3_000), recipe(family))
 
 
 def test_a_column_that_the_meter_lacks_is_left_out() -> None:

@@ -43,6 +43,7 @@ def point(of: Search, **values: float) -> dict[str, float]:
 @pytest.mark.parametrize("family", learner_keys())
 def test_every_family_has_a_space_of_its_own_settings(family: str) -> None:
     """Each that learns can be tuned, in settings that its library knows."""
+    assert set(tuning.SPACES) == set(learner_keys())
     assert {each.name for each in tuning.SPACES[family]} <= set(learner_of(family).settings)
     assert all(each.low < each.high and (each.low > 0 or not each.log) for each in tuning.SPACES[family])
 

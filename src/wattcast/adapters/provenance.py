@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import getpass
+import hashlib
 import subprocess
 from datetime import UTC, datetime
+from importlib.resources import files
+from pathlib import Path
 
 
 def provenance() -> dict[str, str]:
     """`at`: now, ISO 8601 in UTC; `by`: the user; `revision`: git's, "-dirty" where files differ from it."""
     return {"at": datetime.now(UTC).isoformat(timespec="seconds"), "by": _user(), "revision": _revision()}
+
+
+def code_sha256() -> str:
+    """A hash of the code that reads meters and forecasts: what was worked out by other code is not taken for this one's."""
+    package, digest = files("wattcast"), hashlib.sha256()
+    for room in ("forecasting", "meter"):
+        for path in sorted(Path(str(package / room)).rglob("*.py")):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def _user() -> str:

@@ -16,7 +16,7 @@ from wattcast.cli.console import AsJson, print_json, say, say_aside, stdout, tab
 from wattcast.cli.forecasting import at_resolution
 from wattcast.cli.looking import MeterFile
 from wattcast.cli.options import params_here
-from wattcast.errors import BadRequest, Unavailable
+from wattcast.errors import BadParams, BadRequest, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,7 +54,7 @@ def backtest(  # noqa: PLR0913 (each is an option of the command)
 ) -> None:
     """Walk forward through a meter file: fit, forecast what follows, fit anew; errors beside the baselines.
 
-    What is done is kept: an interrupted backtest goes on where it stopped, a changed one starts anew.
+    What is done is kept: an interrupted backtest goes on where it stopped, a changed one (or a changed wattcast) starts anew.
     """
     params = params_here()
     plan = _planned(file, params, task, family, (test_share, refit_days, window_days), out)
@@ -76,7 +76,9 @@ def backtest(  # noqa: PLR0913 (each is an option of the command)
 def _planned(file: Path, params: Params, task: str, family: str, spans: tuple[float, int, int], out: Path) -> _Plan:
     import numpy as np
 
+    from wattcast.adapters.provenance import code_sha256
     from wattcast.cli.looking import refuse_unbelievable
+    from wattcast.config import nearest
     from wattcast.forecasting.backtest import Frame, first_test_row, folds, origins_within
     from wattcast.forecasting.calendars import frozen_holidays
     from wattcast.meter.cleaning import to_table
@@ -84,6 +86,8 @@ def _planned(file: Path, params: Params, task: str, family: str, spans: tuple[fl
     from wattcast.stages.preprocess import read_options
     from wattcast.stages.train import recipe_of
 
+    if task not in params.tasks:
+        raise BadParams(f'"{task}" is no task{nearest(task, list(params.tasks))}', "params.yaml states what can be forecast")
     refuse_unbelievable(file, params)
     native = to_table(read(file, read_options(params, file)))
     preset = params.effort(len(native))
@@ -100,6 +104,7 @@ def _planned(file: Path, params: Params, task: str, family: str, spans: tuple[fl
     refits = np.arange(first, len(readings), refit_days * per_day, dtype=np.int64)
     walked = folds(origins, refits, facts.embargo_steps, window_days * per_day)
     said = [
+        code_sha256(),
         readings.sha256(),
         asdict(spec),
         list(spans),
@@ -131,7 +136,7 @@ def _walked(plan: _Plan) -> dict[str, Scored]:
                     write_atomically(path, done[name].to_bytes())
             try:
                 parts.append({name: Scored.from_bytes(path.read_bytes()) for name, path in paths.items()})
-            except (ValueError, OSError, KeyError) as cause:
+            except (ValueError, OSError) as cause:
                 raise Unavailable(
                     f"what was kept in {plan.kept} cannot be read ({cause})", f"delete {plan.kept} and start again"
                 ) from cause
@@ -182,5 +187,7 @@ def _show(report: Mapping[str, Any]) -> None:
     for season, errors in any_family["by"]["season"].items():
         own = [f"{report['families'][key]['by']['season'][season]['forecast']['mae']:.4f}" for key in report["families"]]
         by_season.add_row(season, *own, f"{errors[any_family['skill_interval']['baseline']]['mae']:.4f}")
+    if "blend" in report["families"]:
+        say("blend: the mean of those families that did best together on the rows held out, or the best of them alone")
     say("MAE in kW by season of the target; the JSON holds leads, hours and weekdays too")
     stdout().print(by_season)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wattcast.cli.console import AsJson, print_json, say, stdout, table
+from wattcast.cli.console import AsJson, print_json, say, say_aside, stdout, table
 from wattcast.cli.options import Store, params_here, settings_of
 from wattcast.errors import BadBundle, BadMeterFile, RegistryConflict, Unavailable
 
@@ -86,8 +86,11 @@ def inspect(
 
 
 def refuse_unbelievable(file: Path, params: Params) -> None:
-    """Raise BadMeterFile for a file that the pipeline would refuse."""
-    _refuse(file, _quality(file, params))
+    """Raise BadMeterFile for a file that the pipeline would refuse; say what it would say of one that is no more than usable."""
+    report = _quality(file, params)
+    _refuse(file, report)
+    if report.verdict == "usable":
+        say_aside(f"{file} is usable: {' '.join(report.reasons)}")
 
 
 def _quality(file: Path, params: Params) -> QualityReport:

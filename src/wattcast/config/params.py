@@ -112,6 +112,8 @@ class Params(_Frozen):
             blocks = max((effort.validation_blocks for effort in task.efforts.values()), default=1)
             if blocks * task.validation_share >= 1:
                 raise ValueError(f"{name}: validation_blocks times validation_share must stay below 1: lower one of them")
+            if task.gate_s is not None and task.gate_s % task.resolution_s:
+                raise ValueError(f"{name}: a gate at {task.gate} lies between steps of {task.resolution_s} s: no forecast begins there")
             for word in (name, *(plan.name for plan in task.models)):
                 if not re.fullmatch("[a-z0-9_]+", word):
                     raise ValueError(f'{name}: "{word}" is no name of a task or model: use lower-case letters, digits and underscores')
@@ -132,7 +134,8 @@ class Params(_Frozen):
                 if task not in self.tasks:
                     raise ValueError(f"unknown key families.{key}.{task}{nearest(task, list(self.tasks))}")
                 models = [plan.name for plan in self.tasks[task].models]
-                for settings in tasks[task].values():
+                for preset, settings in tasks[task].items():
+                    self._refuse_fewer_rounds_in_validation(key, task, preset)
                     for name in [name for name, value in settings.items() if isinstance(value, dict) and name not in models]:
                         raise ValueError(f"unknown key families.{key}.{task}: {name} is no model{nearest(name, models)}")
         for key in _EVERYWHERE:
@@ -141,6 +144,16 @@ class Params(_Frozen):
                 if missing or set(facts.efforts) != set(get_args(Preset)):
                     raise ValueError(f"families.{key}.{task} and tasks.{task}.efforts must each state {' and '.join(get_args(Preset))}")
         return self
+
+    def _refuse_fewer_rounds_in_validation(self, family: str, task: str, preset: Preset) -> None:
+        """A model is validated, calibrated and blended as what it ships as, so with as many rounds wherever there are the rows."""
+        needed = self.families[family][task][preset].get("rounds_for_rows", 0)
+        effort = self.tasks[task].efforts.get(preset)
+        if effort and isinstance(needed, int) and needed > min(effort.validation_max_rows, effort.max_rows):
+            raise ValueError(
+                f"families.{family}.{task}.{preset}: rounds_for_rows {needed} is more than the rows that tasks.{task}.efforts.{preset} "
+                "validates on, so what is validated would have fewer rounds than what serves: raise validation_max_rows"
+            )
 
     def meter_facts(self, path: Path) -> tuple[str, MeterFacts]:
         """The id of the meter whose file this is, and what is stated of it."""

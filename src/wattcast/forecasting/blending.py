@@ -15,7 +15,7 @@ from wattcast.forecasting.bundle import Bundle, Model
 from wattcast.forecasting.families import BLEND, Progress
 from wattcast.forecasting.features import Features
 from wattcast.forecasting.graph import from_onnx, mean_of, to_onnx
-from wattcast.forecasting.heads import Heads
+from wattcast.forecasting.heads import Heads, disagreement
 from wattcast.forecasting.metrics import Scored, score
 from wattcast.forecasting.spec import FeatureSpec
 from wattcast.forecasting.tasks import ModelPlan
@@ -23,8 +23,6 @@ from wattcast.forecasting.training import Recipe, Trained, TrainedModel, calibra
 from wattcast.meter.table import MeterTable
 
 Array = npt.NDArray[np.float32]
-
-_AGREEMENT_KW = 1e-4
 
 
 def models_of(bundle: Bundle, held_out: Mapping[str, Scored]) -> list[TrainedModel]:
@@ -133,6 +131,5 @@ def _refuse_disagreement(graph: bytes, graphs: list[bytes]) -> None:
         for _ in range(heads[0].features):
             drawn = chance.integers(0, len(trees.feature), len(rows))
             rows[np.arange(len(rows)), trees.feature[drawn]] = trees.threshold[drawn]
-    furthest = float(np.abs(_mean([head(rows) for head in heads]) - Heads(graph)(rows)).max())
-    if not furthest <= _AGREEMENT_KW:
+    if furthest := disagreement(_mean([head(rows) for head in heads]), Heads(graph)(rows)):
         raise BadBundle(f"the blend and the mean of its members differ by {furthest:.2g} kW", "report it with the library versions")

@@ -9,13 +9,12 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from wattcast.forecasting.metrics import Scored, mae, rmse
+from wattcast.forecasting.metrics import Losses, Scored, absolute_errors, mae, rmse, squared_errors
 from wattcast.meter.clock import DAY_S, HOUR_S, SEASONS, season_of, utc_offset_s
 
 Part = Literal["lead", "hour", "weekday", "season"]
 Measure = Literal["mae", "rmse"]
 Block = Literal["day", "week"]
-Losses = npt.NDArray[np.float64]
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
@@ -44,11 +43,11 @@ def skill_interval(
 
     Errors of one day go together, so single rows drawn anew would make the interval too narrow (block bootstrap, Kuensch 1989).
     """
-    own = rows.median if measure == "mae" else rows.mean
-    errors = [np.abs(rows.actual - forecast, dtype=np.float64) for forecast in (own, rows.baselines[baseline])]
-    power = 1 if measure == "mae" else 2
-    means = block_means(np.stack([error**power for error in errors]), rows, zone, block=block, draws=draws, seed=seed)
-    low, high = np.quantile(1.0 - (means[:, 0] / means[:, 1]) ** (1 / power), (0.025, 0.975))
+    errors, own = (absolute_errors, rows.median) if measure == "mae" else (squared_errors, rows.mean)
+    losses = np.stack([errors(rows.actual, forecast) for forecast in (own, rows.baselines[baseline])])
+    means = block_means(losses, rows, zone, block=block, draws=draws, seed=seed)
+    ratio = means[:, 0] / means[:, 1]
+    low, high = np.quantile(1.0 - (ratio if measure == "mae" else np.sqrt(ratio)), (0.025, 0.975))
     return float(low), float(high)
 
 

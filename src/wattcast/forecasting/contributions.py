@@ -17,6 +17,7 @@ from wattcast.errors import BadBundle, NotEnoughHistory, Unavailable
 from wattcast.forecasting.bundle import Bundle, ModelFacts
 from wattcast.forecasting.families import Matrix, Parts, family_of, learner_keys, learner_of
 from wattcast.forecasting.features import Features, build_features
+from wattcast.forecasting.heads import disagreement
 from wattcast.forecasting.spec import FeatureSpec
 from wattcast.forecasting.star import for_meter
 from wattcast.meter.clock import DAY_S, HOUR_S
@@ -24,16 +25,14 @@ from wattcast.meter.table import MeterTable
 
 _LAST_READING, _USUAL_DAY, _BASE = "the last reading", "the usual day", "base"
 _MINUTES, _HOURS, _YESTERDAY, _WEEK, _EARLIER = "last minutes", "last hours", "yesterday", "last week", "earlier weeks"
-_CALENDAR, _KNOWN = "calendar", "weather and plans"
+_CALENDAR, _KNOWN, _RAISED = "calendar", "weather and plans", "raised to zero"
 STARTS = (_LAST_READING, _USUAL_DAY, _BASE)
-GROUPS = (*STARTS, _MINUTES, _HOURS, _YESTERDAY, _WEEK, _EARLIER, _CALENDAR, _KNOWN)
+GROUPS = (*STARTS, _MINUTES, _HOURS, _YESTERDAY, _WEEK, _EARLIER, _CALENDAR, _KNOWN, _RAISED)
 
 # How far back a feature reaches, at the end of its name: in steps from the origin, in days or hours from the target.
 _STEPS_BACK = re.compile(r"(?:\[-|mean|spread|min|max|change|count)(\d+)\]?$")
 _DAYS_BACK = re.compile(r"(?:hours(?P<hours>\d+)|(?:days(?:\d+to)?|kind)(?P<days>\d+))(?:by\d+)?(?:~\d+)?(?:/[^/]+)?$")
 
-# How closely the parts sum to the mean forecast, in kW; of loads beyond 100 kW that share of them, for heads are float32.
-_AGREEMENT_KW, _AGREEMENT_SHARE = 1e-4, 1e-6
 _INSTALL = 'to take a forecast apart, install the libraries that trained it: pip install "wattcast[explain]"'
 _AGAIN = "run the pipeline again (make run)"
 
@@ -42,8 +41,8 @@ _AGAIN = "run the pipeline again (make run)"
 class Contributions:
     """What each group adds to the mean forecast: its name -> kW of every step, shape (steps,), in the order of GROUPS.
 
-    They sum to the mean that the model gave. A service takes a mean just below zero for zero where the meter measures consumption: there
-    they sum to the mean before that. Of STARTS the model starts; the others move it up (above 0) or down.
+    They sum to the mean that is given out: where the meter measures consumption a mean just below zero is raised to zero, which is a
+    group of its own. Of STARTS the model starts; the others move it up (above 0) or down.
     """
 
     groups: Mapping[str, Parts]
@@ -74,10 +73,15 @@ def explain(bundle: Bundle, table: MeterTable, row: int, yearly_kwh: float | Non
     features = build_features(table, np.array([row]), model.facts.spec)
     why = _grouped(_parts(bundle, model.facts, features.matrix), features, model.facts.spec)
     mean, _ = model.predict(features)
-    if not np.allclose(why.mean, mean, rtol=_AGREEMENT_SHARE, atol=_AGREEMENT_KW):
-        furthest = float(np.max(np.abs(why.mean - mean)))
+    if furthest := disagreement(why.mean, mean):
         raise BadBundle(f"the parts of bundle {bundle.id[:12]} miss its mean forecast by {furthest:.2g} kW", _AGAIN)
-    return why
+    return _given_out(why) if table.meter.flow == "consumption" else why
+
+
+def _given_out(why: Contributions) -> Contributions:
+    """With what raises a mean below zero to zero, where there is one."""
+    raised = np.maximum(-why.mean, 0.0)
+    return Contributions({**why.groups, _RAISED: raised}) if raised.any() else why
 
 
 def unexplained(model: str) -> dict[str, Any]:

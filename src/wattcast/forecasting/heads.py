@@ -24,6 +24,17 @@ _LARGEST_KEY, _MOST_FIELDS = 0xFFFFFFFF, 1_000
 _TENSOR_NAMES = (b"_as_tensor", b"location")
 
 
+# How closely forecasts that should be the same agree: in kW, and of loads beyond 100 kW that share of the largest, for heads are float32.
+AGREEMENT_KW, _AGREEMENT_SHARE = 1e-4, 1e-6
+
+
+def disagreement(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> float:
+    """How far apart forecasts of the same rows lie at most, kW; 0 where that is no more than rounding. NaN is as far as can be."""
+    furthest = float(np.max(np.abs(one - other), initial=0.0))
+    allowed = max(AGREEMENT_KW, _AGREEMENT_SHARE * float(np.max(np.abs(other), initial=0.0)))
+    return 0.0 if furthest <= allowed else furthest
+
+
 class Heads:
     """A graph ready to answer. Raises BadBundle when the bytes are no graph of ours."""
 

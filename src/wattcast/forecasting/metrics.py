@@ -6,6 +6,7 @@ import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ from wattcast.errors import NothingToScore
 from wattcast.meter.clock import SEASONS, THIRDS, season_and_third
 
 Array = npt.NDArray[np.float32]
+Losses = npt.NDArray[np.float64]
 Level = float
 
 _COLUMNS = ("actual", "mean", "quantiles", "target_s", "origin", "lead")
@@ -52,9 +54,12 @@ class Scored:
     @classmethod
     def from_bytes(cls, data: bytes) -> Scored:
         """The rows that `to_bytes` wrote. Raises ValueError when the bytes are something else."""
-        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            beside = {name.removeprefix("baseline "): arrays[name] for name in arrays.files if name.startswith("baseline ")}
-            return cls(levels=tuple(arrays["levels"].tolist()), baselines=beside, **{name: arrays[name] for name in _COLUMNS})
+        try:
+            with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+                beside = {name.removeprefix("baseline "): arrays[name] for name in arrays.files if name.startswith("baseline ")}
+                return cls(levels=tuple(arrays["levels"].tolist()), baselines=beside, **{name: arrays[name] for name in _COLUMNS})
+        except (BadZipFile, EOFError, KeyError, AttributeError) as cause:
+            raise ValueError(f"no kept rows of forecasts ({cause})") from cause
 
 
 @dataclass(frozen=True)
@@ -111,26 +116,44 @@ def score(rows: Scored) -> Score:
     )
 
 
+def absolute_errors(actual: Array, predicted: Array) -> Losses:
+    """The absolute error of every row, kW."""
+    losses: Losses = np.abs(actual - predicted).astype(np.float64)
+    return losses
+
+
+def squared_errors(actual: Array, predicted: Array) -> Losses:
+    """The squared error of every row, kW2."""
+    losses: Losses = np.square(actual - predicted, dtype=np.float64)
+    return losses
+
+
+def pinball_losses(actual: Array, quantile: Array, level: Level) -> Losses:
+    """The pinball loss of every row, kW."""
+    miss = (actual - quantile).astype(np.float64)
+    losses: Losses = np.maximum(level * miss, (level - 1) * miss)
+    return losses
+
+
 def mae(actual: Array, predicted: Array) -> float:
     """Mean absolute error, kW."""
-    return float(np.mean(np.abs(actual - predicted), dtype=np.float64))
+    return float(absolute_errors(actual, predicted).mean())
 
 
 def rmse(actual: Array, predicted: Array) -> float:
     """Root of the mean squared error, kW."""
-    return float(np.sqrt(np.mean((actual - predicted) ** 2, dtype=np.float64)))
+    return float(np.sqrt(squared_errors(actual, predicted).mean()))
 
 
 def r2(actual: Array, predicted: Array) -> float:
     """Coefficient of determination: 1 is perfect, 0 is no better than the mean of `actual`; NaN where `actual` never varies."""
     spread = float(np.sum((actual - actual.mean(dtype=np.float64)) ** 2, dtype=np.float64))
-    return 1.0 - float(np.sum((actual - predicted) ** 2, dtype=np.float64)) / spread if spread > 0 else float("nan")
+    return 1.0 - float(squared_errors(actual, predicted).sum()) / spread if spread > 0 else float("nan")
 
 
 def pinball(actual: Array, quantile: Array, level: Level) -> float:
     """Pinball loss of one quantile forecast, kW: half the absolute error at level 0.5."""
-    miss = actual - quantile
-    return float(np.mean(np.maximum(level * miss, (level - 1) * miss), dtype=np.float64))
+    return float(pinball_losses(actual, quantile, level).mean())
 
 
 def crps(actual: Array, quantiles: Array, levels: tuple[Level, ...]) -> float:

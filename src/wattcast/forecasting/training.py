@@ -19,7 +19,7 @@ from wattcast.forecasting.day_totals import fit_day_totals
 from wattcast.forecasting.families import Family, Fitted, Progress
 from wattcast.forecasting.features import Features, build_features, leads_of
 from wattcast.forecasting.graph import to_onnx
-from wattcast.forecasting.heads import Heads
+from wattcast.forecasting.heads import AGREEMENT_KW, Heads, disagreement
 from wattcast.forecasting.intervals import calibrate
 from wattcast.forecasting.lookback import Rows
 from wattcast.forecasting.metrics import Scored, score
@@ -29,9 +29,8 @@ from wattcast.meter.table import MeterTable
 
 Array = npt.NDArray[np.float32]
 
-# How many rows native and ONNX heads are compared on, and how closely (kW).
+# How many rows native and ONNX heads are compared on.
 _COMPARED_ROWS = 10_000
-_AGREEMENT_KW = 1e-4
 _LEAST_TRAINING_ROWS = 200
 _AS_GOOD_AS_ZERO = 1e-30
 # The share of origins that are trained on without what was known ahead.
@@ -240,10 +239,9 @@ def refuse_disagreement(fitted: Fitted, graph: bytes, matrix: Array, recipe: Rec
         rows[np.arange(len(splits)), trees.feature[splits]] = trees.threshold[splits]
     # LightGBM itself reads a value this close to zero as zero; no reading is.
     rows[np.abs(rows) < _AS_GOOD_AS_ZERO] = 0
-    furthest = float(np.max(np.abs(fitted.predict_native(rows) - Heads(graph, threads=recipe.threads)(rows))))
-    if not furthest <= _AGREEMENT_KW:
+    if furthest := disagreement(fitted.predict_native(rows), Heads(graph, threads=recipe.threads)(rows)):
         found = f"{recipe.family.title}: ONNX and native heads differ by {furthest:.2g} kW for {recipe.task_name}"
-        raise BadBundle(found, f"at most {_AGREEMENT_KW:g} kW is allowed: report it with the library versions")
+        raise BadBundle(found, f"at most {AGREEMENT_KW:g} kW, or a millionth of the largest load is allowed: report it")
 
 
 def part(progress: Progress, number: int, count: int) -> Progress:

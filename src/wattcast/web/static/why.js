@@ -65,7 +65,7 @@ function drawn(groups, steps) {
     const chosen = choice.value === "" ? steps : [steps[Number(choice.value)]];
     const parts = groups.map(([name, values]) => [name, mean(chosen.map((step) => values[steps.indexOf(step)]))]);
     table.setAttribute("aria-label", `What makes up the forecast, ${choice.selectedOptions[0].textContent}`);
-    body.replaceChildren(...rows(parts, chosen.length === 1 && chosen[0].mean === 0));
+    body.replaceChildren(...rows(parts));
   };
   choice.addEventListener("change", fill);
   fill();
@@ -77,7 +77,7 @@ function drawn(groups, steps) {
 const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
 
 // Every bar starts where the one before ended; the scale holds what they reach, zero only where they reach it.
-function rows([[start, begins], ...moves], givenAsZero) {
+function rows([[start, begins], ...moves]) {
   let at = begins;
   const levels = [at, ...moves.map(([, value]) => (at += value))];
   const lowest = Math.min(...levels);
@@ -89,7 +89,7 @@ function rows([[start, begins], ...moves], givenAsZero) {
       const [left, right] = [place(levels[number]), place(levels[number + 1])].sort((a, b) => a - b);
       return row(name, change(value), bar(value < 0 ? "down" : "up", left, right - left));
     }),
-    row(givenAsZero && at < 0 ? "in all, given out as 0" : "in all", kw(at), bar("mark", place(at), 0), "all"),
+    row("in all", kw(at), bar("mark", place(at), 0), "all"),
   ];
 }
 
