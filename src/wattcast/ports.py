@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Any, Protocol
 
+from wattcast.forecasting.forecast import Forecast, LoggedForecast
 from wattcast.forecasting.registry import Record, ServingManifest
-from wattcast.meter.table import MeterTable
+from wattcast.meter.arrivals import Batch, Changes, Counts, StoredMeter
+from wattcast.meter.table import Meter, MeterTable
 
 
 class ModelStore(Protocol):
@@ -36,13 +39,60 @@ class ModelStore(Protocol):
         ...
 
 
-class ReadingStore(Protocol):
-    """The latest readings of each meter, at each resolution that a task uses."""
+class Latest(Protocol):
+    """The latest readings of each meter, at each resolution that a task uses: what answers are made from."""
+
+    def latest(self, meter: str, step_s: int) -> MeterTable | None:
+        """The latest readings known, or None. Raises BadMeterFile where they cannot be read."""
+        ...
+
+
+class Snapshots(Latest, Protocol):
+    """The readings that each meter was registered with."""
 
     def put(self, table: MeterTable) -> None:
         """Keep these readings as the latest of their meter at their resolution."""
         ...
 
-    def latest(self, meter: str, step_s: int) -> MeterTable | None:
-        """The latest readings kept, or None."""
+
+class ReadingStore(Protocol):
+    """Readings that arrive. What `put` returned for is there, once; every method raises Unavailable where the store does not answer."""
+
+    def put(self, meter: Meter, batch: Batch, now_s: int) -> Counts:
+        """Keep these readings, all or none: sent twice they change nothing, others than known replace what is known and keep it beside.
+
+        Raises BadRequest where the meter is known with another resolution or other facts.
+        """
+        ...
+
+    def meters(self) -> tuple[StoredMeter, ...]:
+        """Every meter with readings here, in the order of their ids."""
+        ...
+
+    def meter(self, meter_id: str) -> StoredMeter | None:
+        """What is known of a meter, without its count and span, or None where it never sent a reading."""
+        ...
+
+    def changes(self, meter_id: str, since: int, kept_s: int) -> Changes | None:
+        """What changed since a revision of a meter's readings, 0 for all of the last `kept_s` seconds of them. None: no such meter here."""
+        ...
+
+    def page(self, meter_id: str, first_s: int, end_s: int, limit: int) -> list[dict[str, Any]]:
+        """At most `limit` readings from first_s up to end_s: start_s, power_kw, covariates and what stood there before."""
+        ...
+
+    def delete(self, meter_id: str) -> bool:
+        """Forget a meter, its readings and its forecasts; whether there was anything."""
+        ...
+
+
+class ForecastLog(Protocol):
+    """Every forecast that was given out for a meter. Every method raises Unavailable where the log does not answer."""
+
+    def add(self, served: Sequence[tuple[Forecast, int]]) -> None:
+        """Keep forecasts, each with the moment it was given out at, all or none; the same one given out again counts up."""
+        ...
+
+    def latest(self, meter_id: str, task: str, limit: int, before: int | None = None) -> list[LoggedForecast]:
+        """The forecasts of a meter, those kept last first. task: "" for every task; before: a key, those that were kept before it."""
         ...

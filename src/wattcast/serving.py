@@ -22,7 +22,7 @@ from wattcast.forecasting.origins import at_origin, starts_of, steps_of
 from wattcast.forecasting.registry import Record, ServingManifest, Slot
 from wattcast.forecasting.star import ANSWERS, STAR, at_size, for_meter, newcomer
 from wattcast.meter.table import Meter, MeterTable
-from wattcast.ports import ModelStore, ReadingStore
+from wattcast.ports import Latest, ModelStore
 
 Array = npt.NDArray[np.floating]
 
@@ -70,7 +70,7 @@ class _Answer:
 class ForecastService:
     """Answers from what the serving manifest named when `load` was called."""
 
-    def __init__(self, store: ModelStore, readings: ReadingStore) -> None:
+    def __init__(self, store: ModelStore, readings: Latest) -> None:
         self._store = store
         self._readings = readings
         self.manifest = ServingManifest()

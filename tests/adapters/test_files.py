@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import tiny
 
-from wattcast.adapters.files import FileModelStore, FileReadingStore, write_atomically
+from wattcast.adapters.files import FileModelStore, FileSnapshots, write_atomically
 from wattcast.adapters.wiring import Services, connect
 from wattcast.config import Settings
 from wattcast.errors import BadBundle, BadMeterFile, RegistryConflict, Unavailable
@@ -103,7 +103,7 @@ def test_a_full_disk_changes_nothing(tmp_path: Path, limited: Callable[[Path], c
 def test_a_full_disk_says_to_free_space(tmp_path: Path) -> None:
     """The whole store on a full disk: bundles, records and readings are refused, the manifest that serves stays."""
     with small_disk(tmp_path / "disk") as folder:
-        models, readings = FileModelStore(folder), FileReadingStore(folder)
+        models, readings = FileModelStore(folder), FileSnapshots(folder)
         models.publish(FIRST)
         models.put_bundle(bytes(90_000))
         for use in (lambda: models.put_bundle(bytes(200_000)), lambda: readings.put(tiny.minute_table())):
@@ -118,7 +118,7 @@ def test_a_place_that_is_no_folder_is_one_error(tmp_path: Path) -> None:
     """A file where the store should be: every use is refused in words, nothing raises something else."""
     place = tmp_path / "store"
     place.write_bytes(b"a file")
-    models, readings = FileModelStore(place), FileReadingStore(place)
+    models, readings = FileModelStore(place), FileSnapshots(place)
     for use, kind in (
         (lambda: models.put_bundle(b"x"), Unavailable),
         (lambda: models.publish(FIRST), Unavailable),
@@ -136,7 +136,7 @@ def test_a_place_that_is_no_folder_is_one_error(tmp_path: Path) -> None:
 
 def test_a_folder_in_the_place_of_a_file_is_one_error(tmp_path: Path) -> None:
     """Folders named as the store's files are refused in words."""
-    models, readings = FileModelStore(tmp_path), FileReadingStore(tmp_path)
+    models, readings = FileModelStore(tmp_path), FileSnapshots(tmp_path)
     for name in ("serving.json", f"bundles/{'0' * 64}.wattcast", f"records/{'0' * 64}.json", "readings/house-60s.npz"):
         (tmp_path / name).mkdir(parents=True)
     for use, kind in (
@@ -155,7 +155,7 @@ def test_a_folder_in_the_place_of_a_file_is_one_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"{", b"null", bytes(1_000), b"PK\x03\x04 torn", "{“}".encode()])
 def test_torn_files_are_refused_by_name(tmp_path: Path, content: bytes) -> None:
     """Whatever stands in a file that is not what was written: the refusal says which of the store's files it is, and what to do."""
-    models, readings = FileModelStore(tmp_path), FileReadingStore(tmp_path)
+    models, readings = FileModelStore(tmp_path), FileSnapshots(tmp_path)
     for name in ("serving.json", f"records/{'0' * 64}.json", "readings/house-60s.npz"):
         write_atomically(tmp_path / name, content)
     for use, kind, words in (
@@ -173,7 +173,7 @@ def test_torn_files_are_refused_by_name(tmp_path: Path, content: bytes) -> None:
 
 def test_torn_readings_of_every_kind_are_refused(tmp_path: Path) -> None:
     """Readings cut anywhere are refused, flipped ones are refused or are readings, and no other error comes out."""
-    readings = FileReadingStore(tmp_path)
+    readings = FileSnapshots(tmp_path)
     readings.put(tiny.minute_table().rows(0, 50))
     path = tmp_path / "readings" / "house-60s.npz"
     whole = path.read_bytes()
@@ -205,5 +205,5 @@ def test_the_settings_choose_the_folder(tmp_path: Path) -> None:
     assert not (tmp_path / "store").exists()
     bundle_id = services.store.put_bundle(b"x")
     assert (tmp_path / "store" / "bundles" / f"{bundle_id}.wattcast").read_bytes() == b"x"
-    services.readings.put(tiny.hour_table().rows(0, 3))
+    services.snapshots.put(tiny.hour_table().rows(0, 3))
     assert (tmp_path / "store" / "readings" / "house-3600s.npz").exists()

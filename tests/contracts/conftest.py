@@ -1,18 +1,24 @@
-"""One suite of promises for every adapter of a port: an adapter joins by one line in `MODEL_STORES` or `READING_STORES`."""
+"""One suite of promises for every adapter of a port: an adapter joins by one line in `MODEL_STORES`, `SNAPSHOTS` or `DATABASES`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine, text
 
-from wattcast.adapters.files import FileModelStore, FileReadingStore
-from wattcast.ports import ModelStore, ReadingStore
+from wattcast.adapters.database import Database, DatabaseForecasts, DatabaseReadings
+from wattcast.adapters.files import FileModelStore, FileSnapshots
+from wattcast.ports import ForecastLog, ModelStore, ReadingStore, Snapshots
 
 # Name -> what connects to an empty place of its own below a temporary folder; called twice, it connects to the same place.
 MODEL_STORES: Mapping[str, Callable[[Path], ModelStore]] = {"files": lambda folder: FileModelStore(folder / "store")}
-READING_STORES: Mapping[str, Callable[[Path], ReadingStore]] = {"files": lambda folder: FileReadingStore(folder / "store")}
+SNAPSHOTS: Mapping[str, Callable[[Path], Snapshots]] = {"files": lambda folder: FileSnapshots(folder / "store")}
+DATABASES = ("sqlite", "postgresql")
 
 
 @pytest.fixture(params=MODEL_STORES)
@@ -27,13 +33,73 @@ def models(connect_models: Callable[[], ModelStore]) -> ModelStore:
     return connect_models()
 
 
-@pytest.fixture(params=READING_STORES)
-def connect_readings(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], ReadingStore]:
-    """connect_readings() -> a new connection to one reading store, empty at first."""
-    return lambda: READING_STORES[request.param](tmp_path)
+@pytest.fixture(params=SNAPSHOTS)
+def connect_snapshots(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Snapshots]:
+    """connect_snapshots() -> a new connection to one store of snapshots, empty at first."""
+    return lambda: SNAPSHOTS[request.param](tmp_path)
 
 
 @pytest.fixture
-def readings(connect_readings: Callable[[], ReadingStore]) -> ReadingStore:
-    """A connection to an empty reading store."""
-    return connect_readings()
+def snapshots(connect_snapshots: Callable[[], Snapshots]) -> Snapshots:
+    """A connection to an empty store of snapshots."""
+    return connect_snapshots()
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """The URL of a real PostgreSQL server of the tests' own."""
+    with tempfile.TemporaryDirectory(prefix="wattcast-pg-", dir="/tmp") as folder:
+        os.environ.setdefault("XDG_RUNTIME_DIR", folder)
+        import pgserver  # noqa: PLC0415 (starts nothing, but looks for the folder above)
+
+        server = pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
+        yield server.get_uri()
+        server.cleanup()
+
+
+@pytest.fixture(params=DATABASES)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of an empty database."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'new' / 'wattcast.db'}"
+        return
+    server = request.getfixturevalue("postgresql")
+    name = f"t{uuid.uuid4().hex}"
+    engine = create_engine(server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f"create database {name}"))
+        yield server.replace("/postgres?", f"/{name}?")
+        connection.execute(text(f"drop database {name} with (force)"))
+    engine.dispose()
+
+
+@pytest.fixture
+def connect_database(database_url: str) -> Iterator[Callable[[], Database]]:
+    """connect_database() -> a new connection to one database, empty at first."""
+    opened: list[Database] = []
+
+    def connect() -> Database:
+        opened.append(Database(database_url))
+        return opened[-1]
+
+    yield connect
+    for database in opened:
+        database.close()
+
+
+@pytest.fixture
+def database(connect_database: Callable[[], Database]) -> Database:
+    """A connection to an empty database."""
+    return connect_database()
+
+
+@pytest.fixture
+def readings(database: Database) -> ReadingStore:
+    """An empty reading store."""
+    return DatabaseReadings(database)
+
+
+@pytest.fixture
+def log(database: Database) -> ForecastLog:
+    """An empty forecast log in the same database."""
+    return DatabaseForecasts(database)

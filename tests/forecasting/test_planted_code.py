@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import tiny
 
-from wattcast.adapters.files import FileModelStore, FileReadingStore
+from wattcast.adapters.files import FileModelStore, FileSnapshots
 from wattcast.errors import BadBundle, WattcastError
 from wattcast.forecasting.bundle import open_bundle
 from wattcast.forecasting.registry import manifest_from_json, record_from_json
@@ -65,7 +65,7 @@ def test_original_fault_4_a_planted_pickle_runs_nowhere(tmp_path: Path) -> None:
     # A pickle before the zip and one in the place of native heads are bytes that nobody looks at.
     assert refused == 7
     code = pickle.dumps(trap)
-    models, readings = FileModelStore(tmp_path / "store"), FileReadingStore(tmp_path / "store")
+    models, readings = FileModelStore(tmp_path / "store"), FileSnapshots(tmp_path / "store")
     models.put_record(record)
     readings.put(tiny.minute_table().rows(0, 10))
     for path in (tmp_path / "store").rglob("*.*"):

@@ -10,7 +10,7 @@ import pytest
 import tiny
 from registered import BARN, HOURS, HOUSE, MINUTES, publish
 
-from wattcast.adapters.files import FileReadingStore
+from wattcast.adapters.files import FileSnapshots
 from wattcast.forecasting.families import learner_keys
 
 
@@ -18,7 +18,7 @@ from wattcast.forecasting.families import learner_keys
 def registered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The house with three families for both tasks and a champion of before, and a barn with hours alone."""
     folder = tmp_path_factory.mktemp("registered")
-    readings = FileReadingStore(folder)
+    readings = FileSnapshots(folder)
     publish(folder, BARN, {"day_ahead": [tiny.bundle("day_ahead", "lgbm")]})
     readings.put(replace(HOURS, meter=BARN))
     publish(folder, HOUSE, {name: [tiny.bundle(name, "xgb", seed=2)] for name in tiny.TASKS})

@@ -8,7 +8,7 @@ from typing import Any
 
 import tiny
 
-from wattcast.adapters.files import FileModelStore, FileReadingStore
+from wattcast.adapters.files import FileModelStore, FileSnapshots
 from wattcast.forecasting.registry import Record, Slot, slot_of
 from wattcast.meter.table import Meter
 from wattcast.serving import Ask, ForecastService
@@ -36,7 +36,7 @@ def publish(folder: Path, meter: Meter, bundles: dict[str, list[bytes]], vetoed:
 
 def serving(folder: Path) -> ForecastService:
     """The service on this store, loaded."""
-    service = ForecastService(FileModelStore(folder), FileReadingStore(folder))
+    service = ForecastService(FileModelStore(folder), FileSnapshots(folder))
     service.load()
     return service
 

@@ -197,9 +197,9 @@ def test_what_a_bundle_was_trained_on_is_known(registered: Path) -> None:
 def test_the_path_of_an_answer_imports_no_learner(registered: Path) -> None:
     """Loading every bundle and answering needs neither xgboost, lightgbm, polars, pandas nor onnx."""
     code = (
-        "import sys; from pathlib import Path; from wattcast.adapters.files import FileModelStore, FileReadingStore\n"
+        "import sys; from pathlib import Path; from wattcast.adapters.files import FileModelStore, FileSnapshots\n"
         "from wattcast.serving import Ask, ForecastService\n"
-        "folder = Path(sys.argv[1]); service = ForecastService(FileModelStore(folder), FileReadingStore(folder)); service.load()\n"
+        "folder = Path(sys.argv[1]); service = ForecastService(FileModelStore(folder), FileSnapshots(folder)); service.load()\n"
         "print(*(service.forecast(Ask('house', task, 10**10)).tier for task in ('day_ahead', 'next_minute')))\n"
         "print(*sorted({'xgboost', 'lightgbm', 'polars', 'pandas', 'onnx', 'sklearn', 'scipy'} & set(sys.modules)))"
     )

@@ -15,7 +15,7 @@ import pytest
 import tiny
 import yaml
 
-from wattcast.adapters.files import FileModelStore, FileReadingStore, write_atomically
+from wattcast.adapters.files import FileModelStore, FileSnapshots, write_atomically
 from wattcast.config import load_params
 from wattcast.forecasting.backtest import first_test_row
 from wattcast.forecasting.scorecard import Scorecard, ScoreRow, score_families
@@ -115,7 +115,7 @@ def bundles_of(project: Path) -> set[str]:
 
 def serial_that_serves(store: Path, trained: list[set[str]]) -> int:
     """The serial of the store, after looking at it: it opens, refuses no bundle, holds one registration whole, and answers."""
-    models, readings = FileModelStore(store), FileReadingStore(store)
+    models, readings = FileModelStore(store), FileSnapshots(store)
     service = ForecastService(models, readings)
     service.load()
     manifest = service.manifest

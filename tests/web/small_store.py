@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from wattcast.adapters.files import FileModelStore, FileReadingStore
+from wattcast.adapters.files import FileModelStore, FileSnapshots
 from wattcast.forecasting.backtest import first_test_row, scored_test
 from wattcast.forecasting.baselines import Fallback, climatological_profile, residual_spread
 from wattcast.forecasting.bundle import Model, open_bundle
@@ -93,7 +93,7 @@ def house_readings(days: int = 30) -> MeterTable:
 
 
 def _publish(store: Path, tables: dict[str, MeterTable], meter: Meter, families: tuple[str, ...], vetoed: tuple[str, ...]) -> list[Slot]:
-    models, readings = FileModelStore(store), FileReadingStore(store)
+    models, readings = FileModelStore(store), FileSnapshots(store)
     records = []
     for name, table in tables.items():
         for key in families:

@@ -13,7 +13,7 @@ import pytest
 from flask.testing import FlaskClient
 from small_store import HOUSE, READING, flip_one_byte
 
-from wattcast.adapters.files import FileModelStore, FileReadingStore
+from wattcast.adapters.files import FileModelStore, FileSnapshots
 from wattcast.web.app import create_app
 from wattcast.web.views import duration
 
@@ -173,7 +173,7 @@ def test_readings_that_cannot_be_read_leave_a_page(store: Path, browse: Browse) 
 
 def test_readings_with_gaps_are_drawn_as_gaps(store: Path, browse: Browse) -> None:
     """A reading that was not measured is null in the chart, and empty in the form."""
-    readings = FileReadingStore(store)
+    readings = FileSnapshots(store)
     hours, minutes = readings.latest("house", 3_600), readings.latest("house", 60)
     assert hours
     assert minutes

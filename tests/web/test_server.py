@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from small_store import READING, SECONDS, TITLES, wait_for
 
+from wattcast.adapters.files import FileModelStore
 from wattcast.config import Settings
 from wattcast.errors import Unavailable
 from wattcast.web.server import serve
@@ -203,7 +204,8 @@ def test_a_meter_that_nobody_registered_ends_the_start(trained: Path, start: Sta
 
 def test_a_refused_model_is_said_at_the_start(store: Path, start: Start) -> None:
     """A model file that is not loaded is named on the console."""
-    path = next((store / "bundles").iterdir())
+    champion = next(slot.champion for slot in FileModelStore(store).manifest().slots.values() if slot.champion)
+    path = store / "bundles" / f"{champion}.wattcast"
     path.write_bytes(path.read_bytes()[:-100])
     assert f"refused: model file {path.name[:12]}: " in start(store).ready().said()
 

@@ -19,7 +19,7 @@ from small_store import NOW_S, SECONDS, TITLES, flip_one_byte, wait_for
 from test_browser import Visit, chromium, site  # noqa: F401 (fixtures)
 from test_server import LEARNERS, Start, libraries, start  # noqa: F401 (fixtures)
 
-from wattcast.adapters.files import FileModelStore, FileReadingStore
+from wattcast.adapters.files import FileModelStore, FileSnapshots
 from wattcast.serving import Ask, ForecastService
 from wattcast.web import explaining
 
@@ -40,7 +40,7 @@ def asked(client: FlaskClient, **words: str) -> Any:
 
 def means(store: Path, task: str, family: str = "") -> list[float]:
     """The mean of every step that the service forecasts for the house."""
-    service = ForecastService(FileModelStore(store), FileReadingStore(store))
+    service = ForecastService(FileModelStore(store), FileSnapshots(store))
     service.load()
     return [step.mean for step in service.forecast(Ask("house", task, NOW_S, family=family)).steps]
 
@@ -134,7 +134,7 @@ def test_other_readings_are_another_question(store: Path, browse: Browse) -> Non
     """Readings put right, with the same origin, are taken apart anew."""
     client = browse(store)
     before = asked(client).json
-    readings = FileReadingStore(store)
+    readings = FileSnapshots(store)
     hours = readings.latest("house", 3_600)
     assert hours
     hours.power_kw[-24:-1] += 2

@@ -1,4 +1,4 @@
-"""Model store and reading store in a folder. Every write is atomic: beside, fsync, rename, so a crash leaves the old or the new, whole."""
+"""Model store and snapshots of readings in a folder. Every write is atomic (beside, fsync, rename): a crash leaves the old or the new."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ class FileModelStore:
             yield
 
 
-class FileReadingStore:
+class FileSnapshots:
     """`readings/METER-STEPs.npz` in the store's folder."""
 
     def __init__(self, folder: Path) -> None:

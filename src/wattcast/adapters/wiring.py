@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from wattcast.adapters.files import FileModelStore, FileReadingStore
+from wattcast.adapters.files import FileModelStore, FileSnapshots
+from wattcast.adapters.live import LiveReadings
 from wattcast.config import Settings
-from wattcast.ports import ModelStore, ReadingStore
+from wattcast.ports import ForecastLog, ModelStore, ReadingStore, Snapshots
+
+if TYPE_CHECKING:
+    from wattcast.adapters.database import Database, WrittenBehind
 
 
 @dataclass(frozen=True)
@@ -14,9 +19,30 @@ class Services:
     """The adapters that the settings chose."""
 
     store: ModelStore
-    readings: ReadingStore
+    snapshots: Snapshots
 
 
 def connect(settings: Settings) -> Services:
     """The adapters for these settings. Opens nothing yet."""
-    return Services(FileModelStore(settings.store), FileReadingStore(settings.store))
+    return Services(FileModelStore(settings.store), FileSnapshots(settings.store))
+
+
+@dataclass(frozen=True)
+class Live:
+    """What changes while a service runs. known: readings to answer from; written_behind: forecasts on their way to the log."""
+
+    database: Database
+    readings: ReadingStore
+    known: LiveReadings
+    log: ForecastLog
+    written_behind: WrittenBehind
+
+
+def connect_live(settings: Settings, snapshots: Snapshots) -> Live:
+    """The database for these settings and what stands on it. Opens nothing yet."""
+    # The pipeline and most commands do without a database.
+    from wattcast.adapters.database import Database, DatabaseForecasts, DatabaseReadings, WrittenBehind  # noqa: PLC0415
+
+    database = Database(settings.database_url)
+    readings, log = DatabaseReadings(database), DatabaseForecasts(database)
+    return Live(database, readings, LiveReadings(snapshots, readings), log, WrittenBehind(log))

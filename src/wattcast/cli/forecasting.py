@@ -63,7 +63,7 @@ def forecast(  # noqa: PLR0913 (each is an option of the command)
 
     params = params_here()
     services = connect(settings_of(store=store))
-    service = ForecastService(services.store, services.readings)
+    service = ForecastService(services.store, services.snapshots)
     service.load()
     readings, origin_s = _readings(file, service, params, meter, origin)
     if service.manifest.slot(task, readings.meter.id) is None:

@@ -25,7 +25,15 @@ class Settings(BaseSettings):
     workers: int = Field(1, ge=1, le=64, description="Worker processes of the service; each loads every model.")
     threads: int = Field(4, ge=1, le=64, description="Requests that one worker handles at a time.")
     store: Path = Field(Path("store"), description="Folder of the model store: bundles, records, serving manifest.")
+    database: str = Field(
+        "", description="URL of the database of readings and forecasts (sqlite:///FILE or postgresql://...); empty: a file in the store."
+    )
     meter: str = Field("", description="Meter that the page shows first; empty for the one registered last.")
+
+    @property
+    def database_url(self) -> str:
+        """The database that is meant, with the default filled in."""
+        return self.database or f"sqlite:///{self.store / 'wattcast.db'}"
 
 
 def load_settings() -> Settings:

@@ -83,6 +83,25 @@ class Forecast:
         }
 
 
+@dataclass(frozen=True)
+class LoggedForecast:
+    """A forecast as the log keeps it. key: rises with time; served: how often it was given out, first and last at these moments."""
+
+    key: int
+    meter: str
+    task: str
+    origin_s: int
+    step_s: int
+    steps: tuple[Step, ...]
+    tier: str
+    reason: str
+    model: str
+    version: str
+    first_served_s: int
+    last_served_s: int
+    served: int
+
+
 def _rounded(totals: Mapping[str, Total]) -> dict[str, Any]:
     return {
         name: {"mean": round(total["mean"], 4), "quantiles": {level: round(value, 4) for level, value in total["quantiles"].items()}}

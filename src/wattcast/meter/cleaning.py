@@ -12,9 +12,12 @@ import numpy.typing as npt
 
 from wattcast.errors import BadMeterFile, BadParams
 from wattcast.meter.clock import Instants
-from wattcast.meter.table import Flow, MeterTable, Values
+from wattcast.meter.table import Flow, Meter, MeterTable, Values
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from wattcast.meter.arrivals import Batch
     from wattcast.meter.readers.contract import Readings
 
 Mask = npt.NDArray[np.bool_]
@@ -41,27 +44,37 @@ def to_table(readings: Readings, step_s: int | None = None) -> MeterTable:
     """
     instants = readings.frame["start"].to_numpy()
     order = None if bool((instants[1:] >= instants[:-1]).all()) else np.argsort(instants, kind="stable")
-    start_s, places = _grid(instants if order is None else instants[order], readings)
-    columns: dict[str, Values] = {}
-    for name in readings.frame.columns[1:]:
-        values = readings.frame[name].to_numpy()
-        columns[name] = np.full(int(places[-1]) + 1, np.nan, dtype=np.float32)
-        columns[name][places] = values if order is None else values[order]
-    _blank_disbelieved(columns, readings.meter.flow)
-    table = MeterTable(readings.meter, start_s, readings.step_s, columns.pop("power_kw"), columns)
+    columns = {name: readings.frame[name].to_numpy() for name in readings.frame.columns[1:]}
+    if order is not None:
+        instants, columns = instants[order], {name: values[order] for name, values in columns.items()}
+    table = _on_grid(readings.meter, readings.step_s, instants, columns, str(readings.path))
     return table if step_s in (None, readings.step_s) else resample(table, int(step_s or 0))
 
 
-def _grid(ordered: Instants, readings: Readings) -> tuple[int, Instants]:
+def grid_of(meter: Meter, batch: Batch, what: str) -> MeterTable:
+    """Readings that arrived on a regular grid, cleaned as those of a file are. what: they are called so in a refusal."""
+    return _on_grid(meter, batch.step_s, batch.start_s, batch.columns(), what)
+
+
+def _on_grid(meter: Meter, step_s: int, ordered: Instants, given: Mapping[str, Values], what: str) -> MeterTable:
+    start_s, places = _grid(ordered, step_s, what)
+    columns: dict[str, Values] = {}
+    for name, values in given.items():
+        columns[name] = np.full(int(places[-1]) + 1, np.nan, dtype=np.float32)
+        columns[name][places] = values
+    _blank_disbelieved(columns, meter.flow)
+    return MeterTable(meter, start_s, step_s, columns.pop("power_kw"), columns)
+
+
+def _grid(ordered: Instants, step_s: int, what: str) -> tuple[int, Instants]:
     """The start of the first grid row, and the row of every instant. The grid takes the phase that most instants have."""
-    step_s = readings.step_s
     phase = int(np.bincount(ordered % step_s).argmax())
     places = (ordered - phase + step_s // 2) // step_s
     first = int(places[0])
     if int(places[-1]) - first > _SPARSEST_GRID * len(ordered) + 1_000:
         widest = int(np.diff(ordered).argmax())
         gap = " to ".join(str(moment) for moment in ordered[widest : widest + 2].astype("datetime64[s]"))
-        raise BadMeterFile(f"{readings.path}: almost all of its span is one gap ({gap} UTC)", "correct the times before or after it")
+        raise BadMeterFile(f"{what}: almost all of its span is one gap ({gap} UTC)", "correct the times before or after it")
     return first * step_s + phase, places - first
 
 

@@ -32,7 +32,7 @@ def main() -> None:
             records.append(record_of(bundle, card.rows_of(bundle.id), fallback, facts.quality, **made))
             services.store.put_record(records[-1])
             reach = max(reach, *(model.spec.history_steps for model in bundle.manifest.models))
-        services.readings.put(table.last(_KEPT_HISTORIES * reach))
+        services.snapshots.put(table.last(_KEPT_HISTORIES * reach))
     meter = facts.meter
     slots = [slot_of(name, task, meter.id, params.quantiles, records, facts.skipped.get(name, "")) for name, task in params.tasks.items()]
     manifest = services.store.manifest().with_slots(meter, slots)

@@ -11,7 +11,7 @@ from pathlib import Path
 from flask import Flask, Response, send_from_directory
 from flask.typing import ResponseReturnValue
 
-from wattcast.adapters.wiring import Services, connect
+from wattcast.adapters.wiring import Services, connect, connect_live
 from wattcast.config import Settings
 from wattcast.serving import ForecastService
 from wattcast.web import problems
@@ -49,14 +49,15 @@ def create_app(settings: Settings, services: Services | None = None, now: Callab
     registered; a model that is refused does not stop the others.
     """
     services = services or connect(settings)
-    service = ForecastService(services.store, services.readings)
+    live = connect_live(settings, services.snapshots)
+    service = ForecastService(services.store, live.known)
     service.load()
     if settings.meter and service.manifest.meters:
         service.meter(settings.meter)
     app = Flask(__name__)
     app.config.update(MAX_CONTENT_LENGTH=problems.LARGEST_BODY_BYTES, MAX_FORM_MEMORY_SIZE=problems.LARGEST_BODY_BYTES)
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
-    app.extensions["wattcast"] = Site(service, services.readings, Explainer(services.store), now, settings.meter)
+    app.extensions["wattcast"] = Site(service, live, Explainer(services.store), now, settings.meter)
     app.register_blueprint(pages)
     app.register_blueprint(explanations)
     app.add_url_rule("/healthz", view_func=healthz)
@@ -74,9 +75,11 @@ def healthz() -> ResponseReturnValue:
 
 
 def readyz() -> ResponseReturnValue:
-    """Whether forecasts can be given, and from what."""
-    service = site().service
-    return dict(service.health()), 200 if service.ready() else 503
+    """Whether forecasts can be given, and from what; what does not work as it should while they are."""
+    service, live = site().service, site().live
+    faults = {"database": live.known.fault, "forecast_log": live.written_behind.fault}
+    degraded = {name: fault for name, fault in faults.items() if fault}
+    return {**service.health(), "degraded": degraded}, 200 if service.ready() else 503
 
 
 def plotly() -> Response:

@@ -11,10 +11,10 @@ from flask import Blueprint, current_app, render_template, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
+from wattcast.adapters.wiring import Live
 from wattcast.errors import BadRequest, Unavailable, WattcastError
 from wattcast.forecasting.forecast import Forecast, iso
 from wattcast.meter.table import MINUTE_S, Meter, MeterTable
-from wattcast.ports import ReadingStore
 from wattcast.serving import Ask, ForecastService
 from wattcast.web import views
 from wattcast.web.explaining import Explainer
@@ -36,7 +36,7 @@ class Site:
     """What the pages stand on. now: the clock, seconds since the epoch; meter: the one shown first, empty for the latest."""
 
     service: ForecastService
-    readings: ReadingStore
+    live: Live
     explainer: Explainer
     now: Callable[[], float]
     meter: str
@@ -163,7 +163,7 @@ def _day_ahead(meter: Meter) -> dict[str, object]:
 def _stored(meter: Meter, step_s: int) -> MeterTable | None:
     """The meter's stored readings; None also where they cannot be read, for the page has more to say than they."""
     try:
-        return site().readings.latest(meter.id, step_s)
+        return site().live.known.latest(meter.id, step_s)
     except WattcastError as error:
         current_app.logger.warning("%s: %s", error.title, error.message)
         return None

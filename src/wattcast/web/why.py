@@ -32,7 +32,7 @@ def why() -> ResponseReturnValue:
     meter = here.service.meter(request.args.get("meter") or here.meter)
     task = request.args.get("task") or _TASK
     forecast = here.service.forecast(Ask(meter.id, task, int(here.now()), family=_family(request.args.get("model", ""))))
-    readings = here.readings.latest(meter.id, forecast.step_s) if forecast.version else None
+    readings = here.live.known.latest(meter.id, forecast.step_s) if forecast.version else None
     if readings is None:
         said = unexplained(forecast.model)
     elif (found := here.explainer.explain(forecast, readings)) is None:

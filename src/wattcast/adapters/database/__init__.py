@@ -1,0 +1,7 @@
+"""SQLite (WAL, by default) or PostgreSQL by URL: readings that arrive and forecasts given out."""
+
+from wattcast.adapters.database.connection import Database
+from wattcast.adapters.database.forecasts import DatabaseForecasts, WrittenBehind
+from wattcast.adapters.database.readings import DatabaseReadings
+
+__all__ = ["Database", "DatabaseForecasts", "DatabaseReadings", "WrittenBehind"]

@@ -1,0 +1,143 @@
+"""One database: connections, transactions, and whether its tables are what this code expects."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError, ProgrammingError
+
+from wattcast.adapters.database.schema import HEAD
+from wattcast.errors import BadParams, Unavailable
+
+_WAIT_MS = 10_000
+_WAIT_POSTGRESQL_S = 3
+_HINT = "check WATTCAST_DATABASE and that the database runs; forecasts from readings given in a request go on"
+_WRITES = "wattcast_writes"
+# Alembic keeps what it works on in one place for the whole process.
+_UPGRADING = threading.RLock()
+
+
+class Database:
+    """A database by URL, such as sqlite:///store/wattcast.db or postgresql://user@host/wattcast. Opens nothing before it is asked.
+
+    Every error of the driver becomes Unavailable, except where the caller's own words were wrong: those are BadParams.
+    """
+
+    def __init__(self, url: str) -> None:
+        try:
+            made = make_url(url)
+            self.sqlite = made.get_backend_name() == "sqlite"
+            patience = {"timeout": _WAIT_MS / 1000} if self.sqlite else {"connect_timeout": _WAIT_POSTGRESQL_S}
+            self._engine = create_engine(made, connect_args=patience, pool_pre_ping=not self.sqlite)
+        except (ArgumentError, NoSuchModuleError, ImportError) as cause:
+            hint = 'write sqlite:///FILE or postgresql://USER@HOST/NAME; PostgreSQL needs: pip install "wattcast[postgres]"'
+            raise BadParams(f"WATTCAST_DATABASE names no database that can be opened ({_first_line(cause)})", hint) from cause
+        self._looked, self._looking = False, threading.RLock()
+        if self.sqlite:
+            _as_transactions_are_meant(self._engine)
+
+    @property
+    def name(self) -> str:
+        """What the database is called in messages: its URL without a password."""
+        return self._engine.url.render_as_string(hide_password=True)
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A transaction that sees one moment. Raises Unavailable."""
+        with self._begun(writes=False) as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction that is kept whole or not at all, the only writer of an SQLite file. Raises Unavailable."""
+        with self._begun(writes=True) as connection:
+            yield connection
+
+    @contextmanager
+    def _begun(self, *, writes: bool) -> Iterator[Connection]:
+        try:
+            self._expect_tables()
+            with self._engine.connect().execution_options(**{_WRITES: writes}) as connection, connection.begin():
+                yield connection
+        except (OperationalError, ProgrammingError) as cause:
+            raise Unavailable(f"the database {self.name} does not answer: {_first_line(cause.orig or cause)}", _HINT) from cause
+        except DBAPIError as cause:
+            raise Unavailable(f"the database {self.name} refuses: {_first_line(cause.orig or cause)}", _HINT) from cause
+
+    def _expect_tables(self) -> None:
+        """Once in a process: make the tables of an empty database; raise Unavailable where there are others than this code expects."""
+        with self._looking:
+            if self._looked:
+                return
+            at = ""
+            # The questions that are asked here come by here themselves.
+            self._looked = True
+            if self.sqlite and self._engine.url.database:
+                # Where it cannot be made, opening the file says so.
+                with suppress(OSError):
+                    Path(self._engine.url.database).parent.mkdir(parents=True, exist_ok=True)
+            try:
+                if not (at := self.version()):
+                    self.upgrade()
+                    at = HEAD
+            finally:
+                self._looked = at == HEAD
+            if at != HEAD:
+                raise Unavailable(f"the tables of {self.name} are at {at}, this wattcast expects {HEAD}", "run: wattcast db upgrade")
+
+    def version(self) -> str:
+        """The migration that the tables are at, "" for an empty database. Raises Unavailable where it does not answer."""
+        with self.reading() as connection:
+            if not self._engine.dialect.has_table(connection, "alembic_version"):
+                return ""
+            return str(connection.execute(text("select version_num from alembic_version")).scalar() or "")
+
+    def upgrade(self) -> str:
+        """Bring the tables to what this code expects, all steps or none of each; the version from before. Safe to repeat."""
+        with _UPGRADING:
+            self._looked = True
+            before = self.version()
+            if before != HEAD:
+                self._upgrade()
+        return before
+
+    def _upgrade(self) -> None:
+        # Alembic takes a while to import, and is needed here alone.
+        from alembic import command  # noqa: PLC0415
+        from alembic.config import Config  # noqa: PLC0415
+
+        config = Config()
+        config.set_main_option("script_location", "wattcast.adapters.database:migrations")
+        with self.writing() as connection:
+            if not self.sqlite:
+                # Of several processes that start at once one makes the tables, and the others find them made.
+                connection.execute(text("select pg_advisory_xact_lock(20_011_126)"))
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+    def close(self) -> None:
+        """Let go of every connection."""
+        self._engine.dispose()
+
+
+def _as_transactions_are_meant(engine: Engine) -> None:
+    """SQLite through Python's driver: begin when told, as the only writer when writing; write ahead; keep what was acknowledged."""
+
+    @event.listens_for(engine, "connect")
+    def _opened(connection: Any, _: Any) -> None:
+        connection.isolation_level = None
+        for pragma in (f"busy_timeout = {_WAIT_MS}", "journal_mode = wal", "synchronous = full", "foreign_keys = on"):
+            connection.execute(f"pragma {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begun(connection: Connection) -> None:
+        connection.exec_driver_sql("begin immediate" if connection.get_execution_options().get(_WRITES) else "begin")
+
+
+def _first_line(cause: object) -> str:
+    return str(cause).strip().splitlines()[0] if str(cause).strip() else type(cause).__name__

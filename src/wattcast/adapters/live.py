@@ -1,0 +1,76 @@
+"""The readings to answer from: those that were registered with the models, under what has arrived since, each kept in memory.
+
+Memory follows the database by its revisions: an answer asks for one number, and reads again only the span that changed.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+
+from wattcast.errors import Unavailable
+from wattcast.meter.arrivals import Batch, overlaid
+from wattcast.meter.cleaning import grid_of, resample
+from wattcast.meter.table import Meter, MeterTable
+from wattcast.ports import ReadingStore, Snapshots
+
+# What any model or baseline looks back on fits in here twice over.
+_KEPT_S = 400 * 86_400
+
+
+@dataclass(eq=False)
+class _Kept:
+    """What has arrived of one meter, as of a revision; tables by step are made when they are asked for."""
+
+    meter: Meter
+    revision: int = 0
+    batch: Batch | None = None
+    tables: dict[int, MeterTable] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+class LiveReadings:
+    """`latest` as `Snapshots` has it. Where the database does not answer, what is in memory stands; `fault` says so."""
+
+    def __init__(self, snapshots: Snapshots, store: ReadingStore) -> None:
+        self._snapshots = snapshots
+        self._store = store
+        self._kept: dict[str, _Kept] = {}
+        self.fault = ""
+
+    def latest(self, meter: str, step_s: int) -> MeterTable | None:
+        """All that is known of a meter at this resolution, or None. Readings too coarse for it are not looked at."""
+        registered, arrived = self._snapshots.latest(meter, step_s), self._arrived(meter, step_s)
+        if registered is None or arrived is None or (arrived.start_s - registered.start_s) % step_s:
+            return registered if arrived is None else arrived
+        return overlaid(registered, arrived)
+
+    def _arrived(self, meter_id: str, step_s: int) -> MeterTable | None:
+        kept = self._kept.get(meter_id)
+        try:
+            kept = self._followed(meter_id, kept)
+            self.fault = ""
+        except Unavailable as cause:
+            self.fault = cause.message
+        if kept is None or kept.batch is None or not len(kept.batch) or step_s % kept.batch.step_s:
+            return None
+        tables = kept.tables
+        if kept.batch.step_s not in tables:
+            tables[kept.batch.step_s] = grid_of(kept.meter, kept.batch, f"the readings of {meter_id}")
+        if step_s not in tables:
+            tables[step_s] = resample(tables[kept.batch.step_s], step_s)
+        return tables[step_s]
+
+    def _followed(self, meter_id: str, kept: _Kept | None) -> _Kept | None:
+        """What is kept, brought up to the database; None where the meter is not there (any more)."""
+        changed = self._store.changes(meter_id, kept.revision if kept else 0, _KEPT_S)
+        if changed is None:
+            self._kept.pop(meter_id, None)
+            return None
+        if changed.batch is None:
+            return kept
+        same = kept is not None and kept.batch is not None and kept.meter == changed.meter and changed.revision > kept.revision
+        batch = changed.batch.over(kept.batch, *changed.span) if same and kept and kept.batch else changed.batch
+        # One assignment: a thread that answers meanwhile keeps what it has.
+        fresh = self._kept[meter_id] = _Kept(changed.meter, changed.revision, batch)
+        return fresh
