@@ -34,7 +34,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "matplotlib": ("adapters/plots.py",),
     "dvc": ("adapters/dvc.py",),
     "optuna": ("adapters/optuna.py",),
-    "sqlalchemy": ("adapters/database",),
+    "sqlalchemy": ("adapters/database", "adapters/optuna.py"),
     "alembic": ("adapters/database",),
     "msgspec": ("adapters/database", "web/api"),
     "flask": ("web",),

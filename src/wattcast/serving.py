@@ -13,14 +13,15 @@ import numpy as np
 import numpy.typing as npt
 
 from wattcast.errors import BadBundle, BadMeterFile, BadRequest, RegistryConflict, Unavailable
-from wattcast.forecasting.baselines import TITLES, baselines
+from wattcast.forecasting.baselines import TITLES
 from wattcast.forecasting.bundle import Manifest, Model, open_bundle
 from wattcast.forecasting.day_totals import Total
 from wattcast.forecasting.families import family_of
 from wattcast.forecasting.forecast import Forecast, Tier
-from wattcast.forecasting.origins import at_origin, starts_of, steps_of
+from wattcast.forecasting.lower_tiers import least_kw, of_baseline, of_profile
+from wattcast.forecasting.origins import at_origin, steps_of
 from wattcast.forecasting.registry import Record, ServingManifest, Slot
-from wattcast.forecasting.star import ANSWERS, STAR, at_size, for_meter, newcomer
+from wattcast.forecasting.star import ANSWERS, STAR, at_size, for_meter, newcomer, stranger
 from wattcast.meter.table import Meter, MeterTable
 from wattcast.ports import Latest, ModelStore
 
@@ -112,8 +113,7 @@ class ForecastService:
         """Who answers for this task and meter. Raises BadRequest where the task is not known for the meter."""
         slot = self.manifest.slot(task, meter)
         if slot is None:
-            known = ", ".join(sorted(slot.task for slot in self.manifest.slots.values() if slot.meter == meter)) or "none"
-            raise BadRequest(f'task "{task}" is not known for meter "{meter}"', f"known tasks: {known}", {"task": f'"{task}" is not known'})
+            raise _no_such_task(task, meter, {slot.task for slot in self.manifest.slots.values() if slot.meter == meter})
         return slot
 
     def forecast(self, ask: Ask) -> Forecast:
@@ -130,11 +130,16 @@ class ForecastService:
         return _forecast(ask, slot, table, row, answer, "; ".join(dict.fromkeys(why)))
 
     def _slot_for(self, ask: Ask) -> Slot:
-        """The slot of the meter, else that of `*` for it: a meter never registered has to come with its readings."""
+        """The slot of the meter, else that of `*` for it, else of no model: a meter never registered has to come with its readings."""
         star, name = self.manifest.slot(ask.task, STAR), ask.meter or self.manifest.latest_meter
         there = name in self.manifest.meters or (bool(name) and ask.readings is not None)
         if star is not None and there and self.manifest.slot(ask.task, name) is None:
             return newcomer(star, name)
+        if ask.readings is not None and name not in self.manifest.meters:
+            known = next((slot for slot in self.manifest.slots.values() if slot.task == ask.task), None)
+            if known is not None:
+                return stranger(known, name)
+            raise _no_such_task(ask.task, name, {slot.task for slot in self.manifest.slots.values()})
         return self.slot(ask.task, self.meter(ask.meter).id)
 
     def _table(self, ask: Ask, slot: Slot, why: list[str]) -> MeterTable:
@@ -183,7 +188,7 @@ class ForecastService:
             own, size = at_size(for_meter(model, table.meter, ask.yearly_kwh), table, row, model)
             mean, quantiles = own.forecast(table, row)
             limit = _IMPLAUSIBLE_MULTIPLE * loaded.manifest.largest_kw * size
-            values, least = np.column_stack([mean, quantiles]), _least_kw(table.meter, -limit)
+            values, least = np.column_stack([mean, quantiles]), least_kw(table.meter, -limit)
             if np.isfinite(values).all() and (mean >= least - _NEAR_ZERO_KW).all() and (mean <= limit).all():
                 why += [ANSWERS] if tier == "shared" and not slot.champion else []
                 totals = own.totals(mean, quantiles, least)
@@ -192,23 +197,16 @@ class ForecastService:
         return None
 
     def _from_baseline(self, slot: Slot, table: MeterTable, row: int, why: list[str]) -> _Answer | None:
-        """The first of the task's baselines that is known at every step, with the spread it had when the models were trained."""
-        known = baselines(table, np.array([row]), slot.frame(table.meter.zone), slot.baselines)
-        name = next((name for name in slot.baselines if np.isfinite(known[name]).all()), None)
-        if name is None:
+        found = of_baseline(slot, table, row, self.record_of(slot))
+        if found is None:
             why.append("too few readings for a baseline")
             return None
-        record = self.record_of(slot)
-        spread = record.fallback.spread.get(name, {}) if record and record.task == slot.task else {}
-        offsets = np.array([0.0, *(float(spread.get(f"{level:g}", 0.0)) for level in slot.levels)])
-        return _Answer("baseline", TITLES[name], np.maximum(known[name][:, None] + offsets, _least_kw(table.meter, -np.inf)))
+        name, values = found
+        return _Answer("baseline", TITLES[name], values)
 
     def _from_profile(self, slot: Slot, table: MeterTable, row: int) -> _Answer | None:
-        record = self.record_of(slot)
-        if record is None or record.fallback.profile.levels != slot.levels:
-            return None
-        targets = starts_of(slot.frame(table.meter.zone), table.start_s + row * table.step_s)
-        return _Answer("profile", "the typical day", record.fallback.profile.at(targets))
+        values = of_profile(slot, table, row, self.record_of(slot))
+        return None if values is None else _Answer("profile", "the typical day", values)
 
     def record_of(self, slot: Slot) -> Record | None:
         """The record that describes this slot: the champion's, else of any bundle of the meter that has one."""
@@ -232,9 +230,10 @@ class ForecastService:
         }
 
 
-def _least_kw(meter: Meter, otherwise: float) -> float:
-    """The least load the meter can have: none below zero where it measures consumption."""
-    return 0.0 if meter.flow == "consumption" else otherwise
+def _no_such_task(task: str, meter: str, known: set[str]) -> BadRequest:
+    """The refusal of a task that is not known for a meter."""
+    hint = f"known tasks: {', '.join(sorted(known)) or 'none'}"
+    return BadRequest(f'task "{task}" is not known for meter "{meter}"', hint, {"task": f'"{task}" is not known'})
 
 
 def _forecast(ask: Ask, slot: Slot, table: MeterTable, row: int, answer: _Answer, reason: str) -> Forecast:

@@ -142,11 +142,13 @@ def test_with_nothing_at_all_it_is_said(store: Path) -> None:
     assert service.forecast(ask(readings=HOURS)).tier == "baseline"
 
 
-def test_a_baseline_without_a_record_has_no_spread(store: Path) -> None:
-    """Where nothing is known of how far a baseline was off, the quantiles do not pretend to."""
+def test_a_baseline_without_a_record_has_the_spread_of_its_readings(store: Path) -> None:
+    """Where no record tells how far a baseline was off, the readings do; where they are too few, the quantiles do not pretend to know."""
     shutil.rmtree(store / "records")
     step = serving(store).forecast(ask()).steps[0]
-    assert set(step.quantiles.values()) == {step.mean}
+    assert step.quantiles[0.1] < step.quantiles[0.5] < step.quantiles[0.9]
+    few = serving(store).forecast(ask(readings=HOURS.rows(0, 24))).steps[0]
+    assert set(few.quantiles.values()) == {few.mean}
 
 
 def test_a_skipped_task_says_why_and_answers_all_the_same(registered: Path) -> None:

@@ -157,13 +157,16 @@ def test_the_star_is_no_meter(store: Path) -> None:
     assert after.slots["day_ahead/barn"] == before.slots["day_ahead/barn"]
 
 
-def test_without_readings_or_without_a_star_the_meter_is_unknown(registered: Path, store: Path) -> None:
-    """Nothing is made up for a name alone; and where there is no star all is as it was."""
+def test_without_readings_the_meter_is_unknown_and_without_a_star_it_has_no_model(registered: Path, store: Path) -> None:
+    """Nothing is made up for a name alone; and where there is no star, a baseline of the meter's own readings answers."""
     publish_star(store)
     with pytest.raises(BadRequest, match='meter "nobody" is not known'):
         serving(store).forecast(ask(meter="nobody"))
-    with pytest.raises(BadRequest, match='meter "neighbour" is not known'):
-        asked(registered, NEIGHBOUR)
+    forecast = asked(registered, NEIGHBOUR)
+    assert (forecast.tier, forecast.version, forecast.meter) == ("baseline", "", "neighbour")
+    assert forecast.reason == "this meter was never registered, and there is no model of all meters"
+    with pytest.raises(BadRequest, match='task "week_ahead" is not known for meter "neighbour"'):
+        serving(registered).forecast(replace(ask(readings=NEIGHBOUR, meter="neighbour"), task="week_ahead"))
 
 
 def test_a_star_that_is_torn_leaves_the_baseline(store: Path) -> None:
