@@ -36,6 +36,12 @@ class BadRequest(WattcastError):
         self.fields = fields or {}
 
 
+class NotFound(WattcastError):
+    """What was asked for by name is not there."""
+
+    title = "Not found"
+
+
 class LeakingSpec(WattcastError):
     """A feature specification that would read past the origin."""
 

@@ -34,11 +34,12 @@ Browse = Callable[..., FlaskClient]
 
 
 @pytest.fixture
-def browse() -> Browse:
-    """A client of the app over a store, at a fixed moment."""
+def browse(tmp_path: Path) -> Browse:
+    """A client of the app over a store, at a fixed moment, with a database of the test's own."""
 
     def opened(store: Path, **settings: Any) -> FlaskClient:
-        return create_app(Settings(store=store, **settings), now=lambda: NOW_S).test_client()
+        own = {"store": store, "database": f"sqlite:///{tmp_path / 'wattcast.db'}"}
+        return create_app(Settings(**own | settings), now=lambda: NOW_S).test_client()
 
     return opened
 

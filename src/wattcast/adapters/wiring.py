@@ -37,6 +37,11 @@ class Live:
     log: ForecastLog
     written_behind: WrittenBehind
 
+    def close(self) -> None:
+        """Write down what is on its way, and let go of the database."""
+        self.written_behind.close()
+        self.database.close()
+
 
 def connect_live(settings: Settings, snapshots: Snapshots) -> Live:
     """The database for these settings and what stands on it. Opens nothing yet."""

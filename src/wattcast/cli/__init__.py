@@ -12,6 +12,7 @@ import typer
 
 from wattcast.cli import backtesting, card, forecasting, looking, pooling, running, tuning
 from wattcast.cli.console import explained
+from wattcast.cli.database import db
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -58,6 +59,7 @@ for _command, _example in _COMMANDS:
     # Without the word it cannot do without, a command shows how it is used.
     needs_a_word = _command in (looking.check, looking.inspect, forecasting.forecast, backtesting.backtest)
     app.command(epilog=f"Example: {_example}", no_args_is_help=needs_a_word)(explained(_command))
+app.add_typer(db, name="db")
 
 
 def main() -> None:

@@ -28,6 +28,8 @@ class Settings(BaseSettings):
     database: str = Field(
         "", description="URL of the database of readings and forecasts (sqlite:///FILE or postgresql://...); empty: a file in the store."
     )
+    keep_readings_days: int = Field(0, ge=0, description="Days that readings which arrived are kept for; 0: for ever.")
+    keep_forecasts_days: int = Field(0, ge=0, description="Days that forecasts given out are kept for; 0: for ever.")
     meter: str = Field("", description="Meter that the page shows first; empty for the one registered last.")
 
     @property

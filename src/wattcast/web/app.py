@@ -15,6 +15,7 @@ from wattcast.adapters.wiring import Services, connect, connect_live
 from wattcast.config import Settings
 from wattcast.serving import ForecastService
 from wattcast.web import problems
+from wattcast.web.api import api, docs, document
 from wattcast.web.explaining import Explainer
 from wattcast.web.pages import Site, pages, site
 from wattcast.web.why import explanations
@@ -60,6 +61,9 @@ def create_app(settings: Settings, services: Services | None = None, now: Callab
     app.extensions["wattcast"] = Site(service, live, Explainer(services.store), now, settings.meter)
     app.register_blueprint(pages)
     app.register_blueprint(explanations)
+    app.register_blueprint(api)
+    app.add_url_rule("/openapi.json", view_func=openapi)
+    app.add_url_rule("/docs", view_func=docs)
     app.add_url_rule("/healthz", view_func=healthz)
     app.add_url_rule("/readyz", view_func=readyz)
     app.add_url_rule("/vendor/plotly.js", view_func=plotly)
@@ -80,6 +84,11 @@ def readyz() -> ResponseReturnValue:
     faults = {"database": live.known.fault, "forecast_log": live.written_behind.fault}
     degraded = {name: fault for name, fault in faults.items() if fault}
     return {**service.health(), "degraded": degraded}, 200 if service.ready() else 503
+
+
+def openapi() -> ResponseReturnValue:
+    """The API's description, as OpenAPI 3.1."""
+    return document()
 
 
 def plotly() -> Response:

@@ -41,6 +41,13 @@ class Site:
     now: Callable[[], float]
     meter: str
 
+    def known_meter(self, meter_id: str) -> Meter | None:
+        """The meter called so, registered or with readings that arrived; None where there is none. Raises Unavailable."""
+        if meter_id in self.service.manifest.meters:
+            return self.service.manifest.meters[meter_id]
+        stored = self.live.readings.meter(meter_id)
+        return None if stored is None else stored.meter
+
 
 def site() -> Site:
     """The site of the app that answers now."""

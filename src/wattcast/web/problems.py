@@ -9,7 +9,17 @@ from flask import Flask, current_app, make_response, render_template, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.sansio.response import Response
 
-from wattcast.errors import BadMeterFile, BadRequest, NotEnoughHistory, NothingToScore, WattcastError
+from wattcast.errors import (
+    BadBundle,
+    BadMeterFile,
+    BadParams,
+    BadRequest,
+    NotEnoughHistory,
+    NotFound,
+    RegistryConflict,
+    Unavailable,
+    WattcastError,
+)
 
 LARGEST_BODY_BYTES = 64 * 1024
 _READ_AWAY_BYTES = 32 * 1024 * 1024
@@ -17,9 +27,39 @@ _READ_AWAY_BYTES = 32 * 1024 * 1024
 _HTTP = {
     404: ("Not found", "There is nothing at this address."),
     405: ("Method not allowed", "This address does not answer that method."),
-    413: ("Too large", f"A request may have {LARGEST_BODY_BYTES // 1024} kB at most."),
+    413: ("Too large", "The request has more bytes than this address takes."),
     415: ("Unsupported media type", "Send a form (application/x-www-form-urlencoded) or JSON (application/json)."),
 }
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of problem, as it is documented."""
+
+    title: str
+    statuses: tuple[int, ...]
+    text: str
+
+    @property
+    def slug(self) -> str:
+        """The kind's name in addresses."""
+        return "-".join(self.title.lower().split())
+
+
+KINDS = (
+    Kind(BadRequest.title, (400, 422), "What was sent is malformed (400), or a field of it cannot be (422): `errors` names the fields."),
+    Kind(BadMeterFile.title, (422,), "The meter file cannot be read as readings: the line and the value are named."),
+    Kind(BadParams.title, (422,), "A zone, unit or other fact of a meter is none."),
+    Kind(NotEnoughHistory.title, (422,), "There are too few readings for what was asked."),
+    Kind(NotFound.title, (404,), "What was asked for by name is not there."),
+    Kind("Method not allowed", (405,), _HTTP[405][1]),
+    Kind("Too large", (413,), _HTTP[413][1]),
+    Kind("Unsupported media type", (415,), "The body is of a kind that this address does not read."),
+    Kind(BadBundle.title, (503,), "A model file cannot be used; the service answers what it can without it."),
+    Kind(RegistryConflict.title, (503,), "The registry of models cannot be read now."),
+    Kind(Unavailable.title, (503,), "Something outside the service is missing, such as the database: try again."),
+    Kind("Internal error", (500,), "The service made a mistake; it is in its log."),
+)
 
 
 @dataclass(frozen=True)
@@ -32,10 +72,14 @@ class Problem:
     hint: str = ""
     errors: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def type(self) -> str:
+        """Where this kind of problem is described."""
+        return f"/docs#problem-{'-'.join(self.title.lower().split())}"
+
     def to_json(self) -> dict[str, Any]:
         """The problem details, members that are empty left out."""
-        kind = "-".join(self.title.lower().split())
-        said = {"type": f"/docs/errors#{kind}", "title": self.title, "status": self.status, "detail": self.detail}
+        said = {"type": self.type, "title": self.title, "status": self.status, "detail": self.detail}
         if self.hint:
             said["hint"] = self.hint
         if self.errors:
@@ -44,7 +88,9 @@ class Problem:
 
 
 def wants_json() -> bool:
-    """Whether the answer is to be JSON: what Accept prefers, and where it does not care, what the request itself was."""
+    """Whether the answer is to be JSON: always of the API, else what Accept prefers, and where it does not care, what the request was."""
+    if request.path.startswith("/api/"):
+        return True
     accept = request.accept_mimetypes
     json = max(accept["application/json"], accept["application/problem+json"])
     html = accept["text/html"]
@@ -55,7 +101,9 @@ def problem_of(error: WattcastError) -> Problem:
     """The problem of a refusal. What is our own fault keeps its message, which may name files of the server, to the log."""
     if isinstance(error, BadRequest):
         return Problem(422 if error.fields else 400, error.title, error.message, error.hint, error.fields)
-    if isinstance(error, NotEnoughHistory | NothingToScore | BadMeterFile):
+    if isinstance(error, NotFound):
+        return Problem(404, error.title, error.message, error.hint)
+    if isinstance(error, NotEnoughHistory | BadMeterFile | BadParams):
         return Problem(422, error.title, error.message, error.hint)
     current_app.logger.warning("%s: %s", error.title, error.message)
     return Problem(503, error.title, "The service cannot answer this at the moment.", error.hint)

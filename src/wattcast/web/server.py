@@ -82,6 +82,7 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             "proc_name": "wattcast",
             "post_worker_init": self._announce,
             "worker_int": _leave_once,
+            "worker_exit": _nothing_lost,
         }
         if _MEMORY_FOLDER.is_dir() and os.access(_MEMORY_FOLDER, os.W_OK):
             chosen["worker_tmp_dir"] = str(_MEMORY_FOLDER)
@@ -113,6 +114,12 @@ def _leave_once(_worker: Any) -> None:
     for kind in (signal.SIGINT, signal.SIGQUIT):
         # Not SIG_IGN: Python complains of a signal that came in just before.
         signal.signal(kind, lambda *_: None)
+
+
+def _nothing_lost(_server: Any, worker: Any) -> None:
+    """A worker that leaves writes the forecasts down that it gave out."""
+    if worker.wsgi is not None:
+        worker.wsgi.extensions["wattcast"].live.close()
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from wattcast.adapters.database.connection import Database
 from wattcast.adapters.database.forecasts import DatabaseForecasts, WrittenBehind
-from wattcast.adapters.database.readings import DatabaseReadings
+from wattcast.adapters.database.readings import DatabaseReadings, pruned
+from wattcast.adapters.database.schema import HEAD
 
-__all__ = ["Database", "DatabaseForecasts", "DatabaseReadings", "WrittenBehind"]
+__all__ = ["Database", "DatabaseForecasts", "DatabaseReadings", "HEAD", "pruned", "WrittenBehind"]

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import delete, func, select
+from sqlalchemy import func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from wattcast.adapters.database.connection import Database
@@ -56,11 +56,6 @@ class DatabaseForecasts:
         words = select(forecasts).where(*own).order_by(forecasts.c.key.desc()).limit(limit)
         with self._database.reading() as connection:
             return [_logged(row) for row in connection.execute(words)]
-
-    def forget_before(self, instant_s: int) -> int:
-        """Delete forecasts that were last given out before this instant; how many."""
-        with self._database.writing() as connection:
-            return int(connection.execute(delete(forecasts).where(forecasts.c.last_served_s < instant_s)).rowcount)
 
 
 class WrittenBehind:

@@ -160,6 +160,17 @@ class DatabaseReadings:
             return bool(connection.execute(delete(meters).where(meters.c.id == meter_id)).rowcount or gone)
 
 
+def pruned(database: Database, now_s: int, readings_s: int, forecasts_s: int) -> tuple[int, int]:
+    """Delete what is older than these spans before now, 0 for nothing: how many readings and forecasts. Memory elsewhere follows later."""
+    gone = [0, 0]
+    with database.writing() as connection:
+        if readings_s:
+            gone[0] = connection.execute(delete(readings).where(readings.c.start_s < now_s - readings_s)).rowcount
+        if forecasts_s:
+            gone[1] = connection.execute(delete(forecasts).where(forecasts.c.last_served_s < now_s - forecasts_s)).rowcount
+    return gone[0], gone[1]
+
+
 def _short(value: float | None) -> float | None:
     """The shortest number that is the same in four bytes: 240.1, not 240.10000610351562."""
     return None if value is None else float(str(np.float32(value)))
@@ -212,7 +223,8 @@ def _rows(batch: Batch) -> Iterator[tuple[int, float | None, str | None]]:
     columns: Mapping[str, list[float | None]] = {name: _plain(values) for name, values in batch.covariates.items()}
     names, encode = list(columns), _json.encode
     for start, kw, *values in zip(batch.start_s.tolist(), power, *columns.values(), strict=True):
-        yield start, kw, encode(dict(zip(names, values, strict=True))).decode()
+        measured = {name: value for name, value in zip(names, values, strict=True) if value is not None}
+        yield start, kw, encode(measured).decode() if measured else None
 
 
 def _plain(values: Values) -> list[float | None]:

@@ -12,18 +12,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from wattcast.errors import BadBundle, BadMeterFile, BadRequest, RegistryConflict, Unavailable
+from wattcast.errors import BadMeterFile, Unavailable
 from wattcast.forecasting.baselines import TITLES
-from wattcast.forecasting.bundle import Manifest, Model, open_bundle
 from wattcast.forecasting.day_totals import Total
 from wattcast.forecasting.families import family_of
 from wattcast.forecasting.forecast import Forecast, Tier
 from wattcast.forecasting.lower_tiers import least_kw, of_baseline, of_profile
 from wattcast.forecasting.origins import at_origin, steps_of
-from wattcast.forecasting.registry import Record, ServingManifest, Slot
+from wattcast.forecasting.registry import Slot
 from wattcast.forecasting.star import ANSWERS, STAR, at_size, for_meter, newcomer, stranger
-from wattcast.meter.table import Meter, MeterTable
+from wattcast.meter.table import MeterTable
 from wattcast.ports import Latest, ModelStore
+from wattcast.serving.registered import RegisteredModels, no_such_task
 
 Array = npt.NDArray[np.floating]
 
@@ -51,13 +51,6 @@ class Ask:
 
 
 @dataclass(frozen=True, eq=False)
-class _Loaded:
-    id: str
-    manifest: Manifest
-    models: tuple[Model, ...]
-
-
-@dataclass(frozen=True, eq=False)
 class _Answer:
     """Who answered, the mean and quantiles of every step in kW, shape (horizon, 1 + levels), and those of the whole day."""
 
@@ -68,53 +61,12 @@ class _Answer:
     totals: Mapping[str, Total] | None = None
 
 
-class ForecastService:
+class ForecastService(RegisteredModels):
     """Answers from what the serving manifest named when `load` was called."""
 
     def __init__(self, store: ModelStore, readings: Latest) -> None:
-        self._store = store
+        super().__init__(store)
         self._readings = readings
-        self.manifest = ServingManifest()
-        self.records: dict[str, Record] = {}
-        self.refused: dict[str, str] = {}
-        self._loaded: dict[str, _Loaded] = {}
-
-    def load(self) -> None:
-        """Open every bundle of the serving manifest: hashes checked, golden forecasts replayed. What is refused is kept with its reason."""
-        self.manifest = self._store.manifest()
-        self.refused = {}
-        for slot in self.manifest.slots.values():
-            for bundle in slot.named():
-                self._load(bundle, heads=bundle in slot.bundles())
-
-    def _load(self, bundle_id: str, *, heads: bool) -> None:
-        try:
-            record = self.records[bundle_id] = self._store.record(bundle_id)
-            if heads and bundle_id not in self._loaded:
-                bundle = open_bundle(self._store.bundle(bundle_id), expected_id=bundle_id)
-                bundle.replay(record.golden)
-                self._loaded[bundle_id] = _Loaded(bundle.id, bundle.manifest, bundle.models)
-        except (BadBundle, RegistryConflict) as cause:
-            self.refused[bundle_id] = cause.message
-
-    def ready(self) -> bool:
-        """Whether there is a meter to answer for: where no model is loaded, a baseline or the typical day of its record answers."""
-        return bool(self.records)
-
-    def meter(self, meter_id: str = "") -> Meter:
-        """The meter called so, or the one registered last. Raises BadRequest for a meter never registered."""
-        name = meter_id or self.manifest.latest_meter
-        if name not in self.manifest.meters:
-            known = ", ".join(sorted(self.manifest.meters)) or "none yet"
-            raise BadRequest(f'meter "{name}" is not known', f"known meters: {known}", {"meter": f'"{name}" is not a known meter'})
-        return self.manifest.meters[name]
-
-    def slot(self, task: str, meter: str) -> Slot:
-        """Who answers for this task and meter. Raises BadRequest where the task is not known for the meter."""
-        slot = self.manifest.slot(task, meter)
-        if slot is None:
-            raise _no_such_task(task, meter, {slot.task for slot in self.manifest.slots.values() if slot.meter == meter})
-        return slot
 
     def forecast(self, ask: Ask) -> Forecast:
         """The forecast of the highest tier that can answer. Raises BadRequest for an unknown meter or task, Unavailable where none can."""
@@ -139,7 +91,7 @@ class ForecastService:
             known = next((slot for slot in self.manifest.slots.values() if slot.task == ask.task), None)
             if known is not None:
                 return stranger(known, name)
-            raise _no_such_task(ask.task, name, {slot.task for slot in self.manifest.slots.values()})
+            raise no_such_task(ask.task, name, {slot.task for slot in self.manifest.slots.values()})
         return self.slot(ask.task, self.meter(ask.meter).id)
 
     def _table(self, ask: Ask, slot: Slot, why: list[str]) -> MeterTable:
@@ -171,7 +123,7 @@ class ForecastService:
     def _from_bundles(self, slot: Slot, ask: Ask, table: MeterTable, row: int, why: list[str]) -> _Answer | None:
         """The first candidate that gives a plausible forecast; why the others did not goes to `why`."""
         for tier, bundle_id in self._candidates(slot, ask.family, why):
-            loaded = self._loaded.get(bundle_id)
+            loaded = self.loaded.get(bundle_id)
             if loaded is None:
                 why.append(self.refused.get(bundle_id, "its model file is not loaded"))
                 continue
@@ -207,33 +159,6 @@ class ForecastService:
     def _from_profile(self, slot: Slot, table: MeterTable, row: int) -> _Answer | None:
         values = of_profile(slot, table, row, self.record_of(slot))
         return None if values is None else _Answer("profile", "the typical day", values)
-
-    def record_of(self, slot: Slot) -> Record | None:
-        """The record that describes this slot: the champion's, else of any bundle of the meter that has one."""
-        of_meter = [other for other in self.manifest.slots.values() if other.meter == slot.meter and other is not slot]
-        ids = [bundle for each in (slot, *of_meter) for bundle in each.named()]
-        return next((self.records[bundle] for bundle in ids if bundle in self.records), None)
-
-    def trained_on(self, bundle_id: str) -> tuple[int, int] | None:
-        """The training span of a loaded bundle, UTC epoch seconds, or None where no such bundle is loaded."""
-        loaded = self._loaded.get(bundle_id)
-        return None if loaded is None else (loaded.manifest.train_start_s, loaded.manifest.train_end_s)
-
-    def health(self) -> Mapping[str, object]:
-        """What `/readyz` says: ready or not, meters, bundles loaded and refused, with reasons."""
-        return {
-            "ready": self.ready(),
-            "serial": self.manifest.serial,
-            "meters": sorted(self.manifest.meters),
-            "loaded": len(self._loaded),
-            "refused": {bundle[:12]: reason for bundle, reason in self.refused.items()},
-        }
-
-
-def _no_such_task(task: str, meter: str, known: set[str]) -> BadRequest:
-    """The refusal of a task that is not known for a meter."""
-    hint = f"known tasks: {', '.join(sorted(known)) or 'none'}"
-    return BadRequest(f'task "{task}" is not known for meter "{meter}"', hint, {"task": f'"{task}" is not known'})
 
 
 def _forecast(ask: Ask, slot: Slot, table: MeterTable, row: int, answer: _Answer, reason: str) -> Forecast:

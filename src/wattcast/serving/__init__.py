@@ -1,0 +1,5 @@
+"""The one use case that web, batch and command line share: a forecast for a meter, from the best tier that can give one."""
+
+from wattcast.serving.service import Ask, ForecastService
+
+__all__ = ["Ask", "ForecastService"]

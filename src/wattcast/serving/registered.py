@@ -1,0 +1,112 @@
+"""What is registered and loaded: the serving manifest, records, and the bundles that it names, each checked before it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from wattcast.errors import BadBundle, BadRequest, RegistryConflict
+from wattcast.forecasting.bundle import Manifest, Model, open_bundle
+from wattcast.forecasting.registry import Record, ServingManifest, Slot
+from wattcast.meter.table import Meter
+from wattcast.ports import ModelStore
+
+
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """A bundle that was opened and gave its golden forecasts."""
+
+    id: str
+    manifest: Manifest
+    models: tuple[Model, ...]
+
+
+class RegisteredModels:
+    """What the serving manifest named when `load` was called."""
+
+    def __init__(self, store: ModelStore) -> None:
+        self._store = store
+        self.manifest = ServingManifest()
+        self.records: dict[str, Record] = {}
+        self.refused: dict[str, str] = {}
+        self.loaded: dict[str, Loaded] = {}
+
+    def load(self) -> None:
+        """Open every bundle of the serving manifest: hashes checked, golden forecasts replayed. What is refused is kept with its reason."""
+        self.manifest = self._store.manifest()
+        self.refused = {}
+        for slot in self.manifest.slots.values():
+            for bundle in slot.named():
+                self._load(bundle, heads=bundle in slot.bundles())
+
+    def _load(self, bundle_id: str, *, heads: bool) -> None:
+        try:
+            record = self.records[bundle_id] = self._store.record(bundle_id)
+            if heads and bundle_id not in self.loaded:
+                bundle = open_bundle(self._store.bundle(bundle_id), expected_id=bundle_id)
+                bundle.replay(record.golden)
+                self.loaded[bundle_id] = Loaded(bundle.id, bundle.manifest, bundle.models)
+        except (BadBundle, RegistryConflict) as cause:
+            self.refused[bundle_id] = cause.message
+
+    def ready(self) -> bool:
+        """Whether there is a meter to answer for: where no model is loaded, a baseline or the typical day of its record answers."""
+        return bool(self.records)
+
+    def meter(self, meter_id: str = "") -> Meter:
+        """The meter called so, or the one registered last. Raises BadRequest for a meter never registered."""
+        name = meter_id or self.manifest.latest_meter
+        if name not in self.manifest.meters:
+            known = ", ".join(sorted(self.manifest.meters)) or "none yet"
+            raise BadRequest(f'meter "{name}" is not known', f"known meters: {known}", {"meter": f'"{name}" is not a known meter'})
+        return self.manifest.meters[name]
+
+    def slot(self, task: str, meter: str) -> Slot:
+        """Who answers for this task and meter. Raises BadRequest where the task is not known for the meter."""
+        slot = self.manifest.slot(task, meter)
+        if slot is None:
+            raise no_such_task(task, meter, {slot.task for slot in self.manifest.slots.values() if slot.meter == meter})
+        return slot
+
+    def step_of(self, task: str) -> int:
+        """The resolution of a task in seconds. Raises BadRequest where no meter has such a task."""
+        for slot in self.manifest.slots.values():
+            if slot.task == task:
+                return slot.step_s
+        raise no_such_task(task, "any", {slot.task for slot in self.manifest.slots.values()})
+
+    def record_of(self, slot: Slot) -> Record | None:
+        """The record that describes this slot: the champion's, else of any bundle of the meter that has one."""
+        of_meter = [other for other in self.manifest.slots.values() if other.meter == slot.meter and other is not slot]
+        ids = [bundle for each in (slot, *of_meter) for bundle in each.named()]
+        return next((self.records[bundle] for bundle in ids if bundle in self.records), None)
+
+    def trained_on(self, bundle_id: str) -> tuple[int, int] | None:
+        """The training span of a loaded bundle, UTC epoch seconds, or None where no such bundle is loaded."""
+        loaded = self.loaded.get(bundle_id)
+        return None if loaded is None else (loaded.manifest.train_start_s, loaded.manifest.train_end_s)
+
+    def features_of(self, bundle_id: str) -> dict[str, list[str]]:
+        """The names of the features of a loaded bundle, by model; empty where no such bundle is loaded."""
+        loaded = self.loaded.get(bundle_id)
+        return {} if loaded is None else {model.facts.name: list(model.facts.spec.names) for model in loaded.models}
+
+    def finest_step(self, meter: str) -> int:
+        """The finest resolution of the tasks of a registered meter, seconds."""
+        return min(slot.step_s for slot in self.manifest.slots.values() if slot.meter == meter)
+
+    def health(self) -> Mapping[str, object]:
+        """What `/readyz` says: ready or not, meters, bundles loaded and refused, with reasons."""
+        return {
+            "ready": self.ready(),
+            "serial": self.manifest.serial,
+            "meters": sorted(self.manifest.meters),
+            "loaded": len(self.loaded),
+            "refused": {bundle[:12]: reason for bundle, reason in self.refused.items()},
+        }
+
+
+def no_such_task(task: str, meter: str, known: set[str]) -> BadRequest:
+    """The refusal of a task that is not known for a meter."""
+    hint = f"known tasks: {', '.join(sorted(known)) or 'none'}"
+    return BadRequest(f'task "{task}" is not known for meter "{meter}"', hint, {"task": f'"{task}" is not known'})

@@ -1,0 +1,160 @@
+"""Forecasts: from readings in the request, or many at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from wattcast.errors import BadRequest, Unavailable, WattcastError
+from wattcast.forecasting.day_totals import Total
+from wattcast.forecasting.forecast import Forecast, iso
+from wattcast.meter.cleaning import grid_of, resample
+from wattcast.meter.table import Flow, Meter, MeterTable
+from wattcast.serving import Ask
+from wattcast.web.api.answers import BatchAnswer, BatchResult, DayFigure, FieldError, ForecastAnswer, ForecastStep, ProblemDetails
+from wattcast.web.api.asked import BatchRequest, FileForecastAsked, ForecastRequest
+from wattcast.web.api.operations import operation
+from wattcast.web.api.sent import CSV, batch_of, instant, readings_sent
+from wattcast.web.pages import site
+from wattcast.web.problems import problem_of
+
+_BATCH_BYTES = 32 * 1024 * 1024
+_NAMELESS = "request"
+
+
+@operation("POST", "/forecast", ForecastAnswer, body=ForecastRequest, query=FileForecastAsked, also=CSV, problems=(400, 413, 415, 422, 503))
+def forecast(body: ForecastRequest | None, query: FileForecastAsked) -> ForecastAnswer:
+    """A forecast.
+
+    From the readings in the body, or the stored ones of the meter. A meter file as the body takes what is asked from the parameters.
+    """
+    return _answered(body) if body is not None else _from_file(query)
+
+
+@operation("POST", "/forecast/batch", BatchAnswer, body=BatchRequest, problems=(400, 413, 415, 422, 503), largest_bytes=_BATCH_BYTES)
+def forecast_batch(body: BatchRequest) -> BatchAnswer:
+    """Up to 1,000 forecasts at once.
+
+    Each has its own result or problem; one that fails does not stop the others.
+    """
+    return BatchAnswer([_result(each) for each in body.requests])
+
+
+def _figure(total: Total, names: Mapping[float, str]) -> DayFigure:
+    return DayFigure(round(total["mean"], 4), {name: round(total["quantiles"][name], 4) for name in names.values()})
+
+
+def _result(asked: ForecastRequest) -> BatchResult:
+    try:
+        return BatchResult(forecast=_answered(asked))
+    except WattcastError as error:
+        found = problem_of(error)
+        errors = [FieldError(name, message) for name, message in found.errors.items()]
+        return BatchResult(problem=ProblemDetails(found.type, found.title, found.status, found.detail, found.hint, errors))
+
+
+def _answered(asked: ForecastRequest) -> ForecastAnswer:
+    here = site()
+    meter, known = _meter_of(asked.meter, asked.zone, asked.flow, with_readings=asked.readings is not None)
+    table, notes = None, tuple[str, ...]()
+    if asked.readings is not None:
+        step_s = here.service.step_of(asked.task)
+        batch, notes = batch_of(asked.readings, meter.zone, asked.resolution_s or (step_s if len(asked.readings) == 1 else None))
+        table = at_step(grid_of(meter, batch, "readings"), step_s, asked.task)
+    elif not known:
+        raise BadRequest(f'meter "{meter.id}" is not known', "give readings", {"meter": f'"{meter.id}" is not known'})
+    origin_s = instant(asked.origin, meter.zone, "origin") if asked.origin else None
+    made = given_out(meter, asked.task, table, origin_s=origin_s, family=asked.family, yearly_kwh=asked.yearly_kwh, logged=known)
+    return answer_of(made, notes, asked.quantiles)
+
+
+def _from_file(asked: FileForecastAsked) -> ForecastAnswer:
+    meter, known = _meter_of(asked.meter or _NAMELESS, asked.zone, asked.flow, with_readings=True)
+    step_s = site().service.step_of(asked.task)
+    sent = readings_sent(meter, asked, None)
+    table = at_step(grid_of(meter, sent.batch, "the body"), step_s, asked.task)
+    origin_s = instant(asked.origin, meter.zone, "origin") if asked.origin else None
+    try:
+        wanted = [float(level) for level in asked.quantiles.split(",")] if asked.quantiles else None
+    except ValueError:
+        raise BadRequest("quantiles: are no numbers", "write them like 0.1,0.9", {"quantiles": "are no numbers"}) from None
+    return answer_of(given_out(meter, asked.task, table, origin_s=origin_s, family=asked.family, logged=known), sent.notes, wanted)
+
+
+def _meter_of(meter_id: str, zone: str, flow: Flow | None, *, with_readings: bool) -> tuple[Meter, bool]:
+    """The meter that is meant, and whether it is known; facts that are given count over those known.
+
+    Raises Unavailable where only the database knows and does not answer, but not for readings that come with the request.
+    """
+    here = site()
+    try:
+        known = here.known_meter(meter_id or here.meter or here.service.manifest.latest_meter)
+    except Unavailable:
+        if not with_readings:
+            raise
+        known = None
+    base = known or Meter(meter_id or _NAMELESS)
+    return replace(base, zone=zone or base.zone, flow=flow or base.flow), known is not None
+
+
+def given_out(
+    meter: Meter,
+    task: str,
+    table: MeterTable | None,
+    *,
+    origin_s: int | None = None,
+    family: str = "",
+    yearly_kwh: float | None = None,
+    logged: bool = True,
+) -> Forecast:
+    """The forecast of the service, and where `logged` on its way to the log."""
+    here = site()
+    now_s = int(here.now())
+    made = here.service.forecast(Ask(meter.id, task, now_s, table, origin_s, family, yearly_kwh))
+    if logged:
+        here.live.written_behind.add(made, now_s)
+    return made
+
+
+def at_step(table: MeterTable, step_s: int, task: str) -> MeterTable:
+    """The readings at the task's resolution. Raises BadRequest where they are too coarse for it."""
+    if step_s % table.step_s:
+        said = f"are {table.step_s} s apart, {task} needs {step_s} s or finer"
+        raise BadRequest(f"readings: {said}", "send finer readings, or ask for another task", {"readings": said})
+    return table if table.step_s == step_s else resample(table, step_s)
+
+
+def answer_of(made: Forecast, notes: tuple[str, ...] = (), wanted: list[float] | None = None) -> ForecastAnswer:
+    """A forecast as the API gives it. wanted: levels to give, None for all. Raises BadRequest for a level that there is not."""
+    levels = tuple(made.steps[0].quantiles)
+    missing = [level for level in wanted or () if level not in levels]
+    if missing:
+        said = f"{', '.join(f'{level:g}' for level in missing)}: no such level; there are {', '.join(f'{level:g}' for level in levels)}"
+        raise BadRequest(f"quantiles: {said}", "ask for these, or for none to get all", {"quantiles": said})
+    given = tuple(level for level in levels if wanted is None or level in wanted)
+    if not made.version and all(len(set(step.quantiles.values())) == 1 for step in made.steps):
+        given = ()
+    names = {level: f"{level:g}" for level in given}
+    steps = []
+    for step in made.steps:
+        quantiles = {name: round(step.quantiles[level], 6) for level, name in names.items()}
+        steps.append(ForecastStep(iso(step.start_s, made.zone), round(step.mean, 6), quantiles))
+    totals = {name: _figure(total, names) for name, total in (made.totals or {}).items()}
+    return ForecastAnswer(
+        meter=made.meter,
+        task=made.task,
+        origin=iso(made.origin_s, made.zone),
+        resolution_s=made.step_s,
+        covers=made.covers,
+        unit="kW",
+        zone=made.zone,
+        steps=steps,
+        energy_kwh=totals.get("energy_kwh"),
+        peak_kw=totals.get("peak_kw"),
+        tier=made.tier,
+        reason=made.reason,
+        model=made.model,
+        version=made.version,
+        data_age_s=made.data_age_s,
+        notes=list(notes),
+    )

@@ -1,0 +1,240 @@
+"""Meters: the readings that arrive, what is kept of them, and what was forecast beside what came."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from wattcast.errors import BadRequest, NotFound, Unavailable
+from wattcast.forecasting.forecast import LoggedForecast, iso
+from wattcast.meter.arrivals import StoredMeter
+from wattcast.meter.table import Meter, MeterTable
+from wattcast.web.api.answers import (
+    Before,
+    ForecastAnswer,
+    Kept,
+    MeterDetails,
+    Meters,
+    MeterSummary,
+    PastForecast,
+    PastForecasts,
+    PastStep,
+    Quality,
+    StoredReading,
+    StoredReadings,
+)
+from wattcast.web.api.asked import ForecastsAsked, MeterFacts, MeterForecastAsked, ReadingsAsked, ReadingsSent
+from wattcast.web.api.forecasts import answer_of, at_step, given_out
+from wattcast.web.api.operations import operation
+from wattcast.web.api.sent import CSV, NDJSON, instant, readings_sent
+from wattcast.web.api.words import METER_ID
+from wattcast.web.pages import site
+
+_READINGS_BYTES = 50 * 1024 * 1024
+_EVER_S = 2**53
+
+
+@operation("GET", "/meters", Meters, problems=(503,))
+def meters() -> Meters:
+    """Every meter: those that models were trained for, and those that readings arrived of."""
+    here = site()
+    stored = {each.meter.id: each for each in here.live.readings.meters()}
+    known = {**{name: each.meter for name, each in stored.items()}, **here.service.manifest.meters}
+    return Meters([_summary(meter, stored.get(name)) for name, meter in sorted(known.items())])
+
+
+@operation("GET", "/meters/{meter_id}", MeterDetails, problems=(404, 503))
+def meter(meter_id: str) -> MeterDetails:
+    """One meter, with the verdict on its readings.
+
+    The verdict is on the readings that its models were trained on; null where none were.
+    """
+    here = site()
+    found = _known(meter_id)
+    stored = next((each for each in here.live.readings.meters() if each.meter.id == meter_id), None)
+    slots = [slot for slot in here.service.manifest.slots.values() if slot.meter == meter_id]
+    quality = next((record.quality for record in map(here.service.record_of, slots) if record), None)
+    if quality is None:
+        return MeterDetails(_summary(found, stored), None)
+    said = Quality(quality.verdict, list(quality.reasons), dict(quality.figures), list(quality.notes))
+    return MeterDetails(_summary(found, stored), said)
+
+
+@operation(
+    "PUT",
+    "/meters/{meter_id}/readings",
+    Kept,
+    body=ReadingsSent,
+    query=MeterFacts,
+    also=(*NDJSON, *CSV),
+    problems=(400, 413, 415, 422, 503),
+    largest_bytes=_READINGS_BYTES,
+    own=True,
+)
+def put_readings(meter_id: str, query: MeterFacts) -> Kept:
+    """Keep readings of a meter.
+
+    Sent twice they change nothing; a value other than the one known replaces it, and both are kept. All of a request is kept or none of
+    it; lines that are no readings are counted and named. The first request of a meter says its zone, flow and holidays.
+    """
+    here = site()
+    known = here.live.readings.meter(meter_id)
+    meter = _meant(meter_id, known, query)
+    sent = readings_sent(meter, query, known.step_s if known else None)
+    counts = here.live.readings.put(meter, sent.batch, int(here.now()))
+    return Kept(
+        meter=meter_id,
+        resolution_s=sent.batch.step_s,
+        new=counts.new,
+        same=counts.same,
+        corrected=counts.corrected,
+        refused=sent.refused,
+        refusals=list(sent.refusals),
+        notes=list(sent.notes),
+    )
+
+
+@operation("GET", "/meters/{meter_id}/readings", StoredReadings, query=ReadingsAsked, problems=(400, 404, 422, 503))
+def readings(meter_id: str, query: ReadingsAsked) -> StoredReadings:
+    """Readings that arrived, page after page, oldest first.
+
+    From `from` (inclusive) to `to` (exclusive), each with what stood in its place before it was corrected.
+    """
+    here = site()
+    known = here.live.readings.meter(meter_id)
+    if known is None:
+        meter, step_s, rows = _known(meter_id), here.service.finest_step(meter_id), []
+    else:
+        meter, step_s = known.meter, known.step_s
+        first_s = _cursor(query.cursor) if query.cursor else _instant(query.from_, meter, "from", 0)
+        rows = here.live.readings.page(meter_id, first_s, _instant(query.to, meter, "to", _EVER_S), query.limit + 1)
+    more = str(rows[query.limit]["start_s"]) if len(rows) > query.limit else None
+    return StoredReadings(meter_id, step_s, meter.zone, [_stored(row, meter.zone) for row in rows[: query.limit]], more)
+
+
+@operation("GET", "/meters/{meter_id}/forecast", ForecastAnswer, query=MeterForecastAsked, problems=(400, 404, 422, 503))
+def meter_forecast(meter_id: str, query: MeterForecastAsked) -> ForecastAnswer:
+    """The forecast of a meter from its stored readings."""
+    here = site()
+    meter = _known(meter_id)
+    origin_s = None if query.origin is None else instant(query.origin, meter.zone, "origin")
+    table = None
+    if meter_id not in here.service.manifest.meters:
+        table = here.live.known.latest(meter_id, here.service.step_of(query.task))
+        if table is None:
+            table = at_step(_native(meter_id), here.service.step_of(query.task), query.task)
+    return answer_of(given_out(meter, query.task, table, origin_s=origin_s, family=query.family))
+
+
+@operation("GET", "/meters/{meter_id}/forecasts", PastForecasts, query=ForecastsAsked, problems=(400, 404, 422, 503))
+def forecasts(meter_id: str, query: ForecastsAsked) -> PastForecasts:
+    """What was forecast before, beside what came, the latest first."""
+    here = site()
+    meter = _known(meter_id)
+    kept = here.live.log.latest(meter_id, query.task, query.limit + 1, _cursor(query.cursor) if query.cursor else None)
+    tables = {step_s: here.live.known.latest(meter_id, step_s) for step_s in {each.step_s for each in kept}}
+    more = str(kept[query.limit - 1].key) if len(kept) > query.limit else None
+    return PastForecasts(meter_id, meter.zone, [_past(each, tables[each.step_s], meter.zone) for each in kept[: query.limit]], more)
+
+
+@operation("DELETE", "/meters/{meter_id}", None, problems=(404, 503), status=204)
+def delete_meter(meter_id: str) -> None:
+    """Forget the readings that arrived of a meter, and its forecasts.
+
+    Models that were trained for it stay, and so do the readings that they were registered with.
+    """
+    if not site().live.readings.delete(meter_id):
+        raise NotFound(f'no reading of meter "{meter_id}" has arrived here', "GET /api/v1/meters lists those that are known")
+
+
+def _known(meter_id: str) -> Meter:
+    found = site().known_meter(meter_id)
+    if found is None:
+        raise NotFound(f'meter "{meter_id}" is not known', "GET /api/v1/meters lists those that are known")
+    return found
+
+
+def _native(meter_id: str) -> MeterTable:
+    """The readings that arrived, at their own resolution. Raises Unavailable where there are none, or none are known now."""
+    live = site().live
+    stored = live.readings.meter(meter_id)
+    table = None if stored is None else live.known.latest(meter_id, stored.step_s)
+    if table is None:
+        raise Unavailable(live.known.fault or f'no reading of meter "{meter_id}" has arrived yet', "send readings first")
+    return table
+
+
+def _meant(meter_id: str, stored: StoredMeter | None, facts: MeterFacts) -> Meter:
+    """The meter that readings are for: what is known of it, with the facts that were given. Raises BadRequest for a zone that is none."""
+    base = stored.meter if stored else site().service.manifest.meters.get(meter_id)
+    base = base or _new(meter_id)
+    holidays = base.holidays if facts.holidays is None else facts.holidays
+    return replace(base, zone=facts.zone or base.zone, flow=facts.flow or base.flow, holidays=holidays)
+
+
+def _new(meter_id: str) -> Meter:
+    if not re.fullmatch(METER_ID, meter_id):
+        said = "has small letters, digits, dots, dashes and underscores, and begins with a letter or digit"
+        raise BadRequest(f"a meter id {said}", "choose another id", {"meter_id": said})
+    return Meter(meter_id)
+
+
+def _summary(meter: Meter, stored: StoredMeter | None) -> MeterSummary:
+    manifest = site().service.manifest
+    tasks = sorted(slot.task for slot in manifest.slots.values() if slot.meter == meter.id and slot.champion)
+    first, end = (stored.first_s, stored.end_s) if stored else (None, None)
+    return MeterSummary(
+        id=meter.id,
+        zone=meter.zone,
+        flow=meter.flow,
+        holidays=meter.holidays,
+        simulated=meter.simulated,
+        registered=meter.id in manifest.meters,
+        tasks=tasks,
+        resolution_s=stored.step_s if stored else None,
+        readings=stored.readings if stored else 0,
+        first=None if first is None else iso(first, meter.zone),
+        end=None if end is None else iso(end, meter.zone),
+    )
+
+
+def _instant(moment: datetime | None, meter: Meter, field: str, otherwise: int) -> int:
+    return otherwise if moment is None else instant(moment, meter.zone, field)
+
+
+def _cursor(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 18:
+        raise BadRequest("cursor: is none", "take `next` of the page before", {"cursor": "is none"})
+    return int(text)
+
+
+def _stored(row: Mapping[str, Any], zone: str) -> StoredReading:
+    before = [Before(was["power_kw"], was["until"], was.get("covariates", {})) for was in row["before"]]
+    return StoredReading(iso(row["start_s"], zone), row["power_kw"], row["covariates"], before)
+
+
+def _past(logged: LoggedForecast, table: MeterTable | None, zone: str) -> PastForecast:
+    steps = []
+    for step in logged.steps:
+        row = -1 if table is None else (step.start_s - table.start_s) // table.step_s
+        came = float(table.power_kw[row]) if table is not None and 0 <= row < len(table) else np.nan
+        levels = {f"{level:g}": value for level, value in step.quantiles.items()}
+        steps.append(PastStep(iso(step.start_s, zone), step.mean, levels, None if np.isnan(came) else round(came, 6)))
+    return PastForecast(
+        task=logged.task,
+        origin=iso(logged.origin_s, zone),
+        resolution_s=logged.step_s,
+        tier=logged.tier,
+        reason=logged.reason,
+        model=logged.model,
+        version=logged.version,
+        first_served=iso(logged.first_served_s, zone),
+        last_served=iso(logged.last_served_s, zone),
+        served=logged.served,
+        steps=steps,
+    )

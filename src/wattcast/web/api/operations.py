@@ -1,0 +1,125 @@
+"""Operations of the API: each is registered once, with the types that it takes and gives; what is sent is checked in one pass."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from flask import Blueprint, Response, request
+from werkzeug.exceptions import UnsupportedMediaType
+
+from wattcast.errors import BadRequest
+
+api = Blueprint("api", __name__, url_prefix="/api/v1")
+
+_PATH = re.compile(r" - at `\$(?P<path>[^`]*)`$")
+_JSON_BYTES = 4 * 1024 * 1024
+_encoder = msgspec.json.Encoder()
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation, as it is registered and documented.
+
+    body: type of a JSON body; query: type of the parameters; also: further media types of the body, which the function reads itself, and
+    JSON too where `own`; with a body in JSON there are no parameters but then. problems: statuses of refusals.
+    """
+
+    method: str
+    path: str
+    name: str
+    summary: str
+    text: str
+    gives: type | None
+    body: type | None = None
+    query: type | None = None
+    also: tuple[str, ...] = ()
+    problems: tuple[int, ...] = ()
+    status: int = 200
+    largest_bytes: int = _JSON_BYTES
+    own: bool = False
+
+
+OPERATIONS: list[Operation] = []
+
+
+def operation(
+    method: str,
+    path: str,
+    gives: type | None,
+    *,
+    body: type | None = None,
+    query: type | None = None,
+    also: tuple[str, ...] = (),
+    problems: tuple[int, ...] = (),
+    **more: Any,
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Register a function. It is called with the parts of the path, then `body` (None for a media type of `also`), then `query`."""
+
+    def registered(function: Callable[..., Any]) -> Callable[..., Any]:
+        summary, _, text = (function.__doc__ or "").strip().partition("\n")
+        own = Operation(method, path, function.__name__, summary, " ".join(text.split()), gives, body, query, also, problems, **more)
+        OPERATIONS.append(own)
+        decode: Callable[[bytes], Any] | None = msgspec.json.Decoder(body).decode if body and not own.own else None
+
+        def answer(**parts: str) -> Response:
+            request.max_content_length = own.largest_bytes
+            given: dict[str, Any] = dict(parts)
+            if decode is not None:
+                given["body"] = None if request.mimetype in also else _body(decode)
+            if query is not None:
+                given["query"] = _query(query) if given.get("body") is None else None
+            said = function(**given)
+            return Response(b"" if said is None else _encoder.encode(said), own.status, mimetype="application/json")
+
+        api.add_url_rule(path.replace("{", "<").replace("}", ">"), function.__name__, answer, methods=[method])
+        return function
+
+    return registered
+
+
+def _body(decode: Callable[[bytes], Any]) -> Any:
+    if request.mimetype not in ("application/json", ""):
+        raise UnsupportedMediaType
+    try:
+        return decode(request.get_data(cache=False))
+    except msgspec.ValidationError as cause:
+        raise refusal(cause) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as cause:
+        raise BadRequest(f"the body is not JSON: {cause}", "send one JSON object, as /docs describes it") from None
+
+
+def _query(kind: type) -> Any:
+    sent = request.args
+    twice = [name for name in sent if len(sent.getlist(name)) > 1]
+    if twice:
+        raise BadRequest("a parameter is given twice", "give it once", dict.fromkeys(twice, "is given twice"))
+    # An offset's plus arrives as a blank where it was not escaped.
+    values = {name: re.sub(r" (\d\d:\d\d)$", r"+\1", value) for name, value in sent.items()}
+    try:
+        return msgspec.convert(values, kind, strict=False)
+    except msgspec.ValidationError as cause:
+        raise refusal(cause) from None
+
+
+def refusal(cause: msgspec.ValidationError, before: str = "") -> BadRequest:
+    """The refusal of what does not fit its type: the field, and what is wrong with it."""
+    said = str(cause)
+    found = _PATH.search(said)
+    field = (before + (found["path"] if found else "")).lstrip(".")
+    message = _PATH.sub("", said)
+    unknown = re.fullmatch(r"Object contains unknown field `(.*)`", message)
+    missing = re.fullmatch(r"Object missing required field `(.*)`", message)
+    if named := unknown or missing:
+        field = f"{field}.{named[1]}".lstrip(".")
+        message = "is not known" if unknown else "is missing"
+    return BadRequest(f"{field or 'the body'}: {message}", "correct it; /docs describes every field", {field or "body": message})
+
+
+def status_words(status: int) -> str:
+    """The standard words for a status."""
+    return HTTPStatus(status).phrase

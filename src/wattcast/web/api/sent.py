@@ -1,0 +1,137 @@
+"""Readings as they are sent, as JSON, lines of JSON or CSV, to batches of a meter."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from flask import request
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from wattcast.errors import BadMeterFile, BadRequest
+from wattcast.meter.arrivals import Batch
+from wattcast.meter.cleaning import native_step_s
+from wattcast.meter.clock import zone_of
+from wattcast.meter.table import Meter, Values
+from wattcast.web.api.answers import Refused
+from wattcast.web.api.asked import MeterFacts, Reading
+from wattcast.web.api.operations import refusal
+
+NDJSON = ("application/x-ndjson", "application/jsonl", "application/ndjson")
+CSV = ("text/csv", "application/csv", "application/zip", "application/gzip")
+
+_COVARIATES = tuple(name for name in Reading.__struct_fields__ if name not in ("start", "power_kw"))
+_FIRST_YEAR, _LAST_YEAR = 1971, 2099
+_REFUSALS_TOLD = 100
+_CHUNK = 1 << 20
+_reading = msgspec.json.Decoder(Reading)
+
+
+@dataclass(frozen=True, eq=False)
+class Sent:
+    """Readings that came with a request. refused: how many were not taken; refusals: the first of them; notes: what was assumed."""
+
+    batch: Batch
+    refused: int = 0
+    refusals: tuple[Refused, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def instant(moment: datetime, zone: str, field: str) -> int:
+    """UTC epoch seconds of a moment; without an offset it is on the clock of the zone, of a repeated hour the first showing."""
+    if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
+        said = f"must lie between the years {_FIRST_YEAR} and {_LAST_YEAR}"
+        raise BadRequest(f"{field}: {said}", "give another time", {field: said})
+    if moment.microsecond:
+        raise BadRequest(f"{field}: must be a whole second", "leave out the fraction", {field: "must be a whole second"})
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=zone_of(zone))).timestamp())
+
+
+def batch_of(readings: Iterable[Reading], zone: str, step_s: int | None, *, field: str = "readings") -> tuple[Batch, tuple[str, ...]]:
+    """Readings as a batch, and what was assumed of them. step_s: their resolution; None: told by their distances. Raises BadRequest."""
+    rows = list(readings)
+    if not rows:
+        raise BadRequest(f"{field}: is empty", "give at least one reading", {field: "is empty"})
+    starts = np.array([instant(row.start, zone, f"{field}[{number}].start") for number, row in enumerate(rows)], dtype=np.int64)
+    step_s = step_s or native_step_s(starts)
+    if step_s is None:
+        said = "cannot be told from one reading"
+        raise BadRequest(f"resolution_s: {said}", "say it, such as resolution_s=3600", {"resolution_s": said})
+    columns: dict[str, Values] = {"power_kw": np.array([row.power_kw for row in rows], dtype=np.float32)}
+    for name in _COVARIATES:
+        columns[name] = np.array([getattr(row, name) for row in rows], dtype=np.float32)
+    naive = any(row.start.tzinfo is None for row in rows)
+    return Batch.of(step_s, starts, columns), ((f"times without an offset were read in the zone {zone}",) if naive else ())
+
+
+def readings_sent(meter: Meter, facts: MeterFacts, step_s: int | None) -> Sent:
+    """The readings in the body of this request. Raises BadRequest and BadMeterFile."""
+    if request.mimetype in CSV:
+        return _csv(meter, facts)
+    lines = _lines() if request.mimetype in NDJSON else _listed()
+    taken, refusals, refused = [], [], 0
+    for number, raw in lines:
+        try:
+            taken.append(_reading.decode(raw))
+        except (msgspec.DecodeError, UnicodeDecodeError) as cause:
+            refused += 1
+            if refused <= _REFUSALS_TOLD:
+                found = refusal(cause) if isinstance(cause, msgspec.ValidationError) else None
+                refusals.append(Refused(number, found.message if found else f"is not JSON: {cause}"))
+    if not taken:
+        said = refusals[0].message if refusals else "is empty"
+        raise BadRequest(f"no reading could be taken: {said}", "correct them; /docs describes a reading", {"readings": said})
+    batch, notes = batch_of(taken, meter.zone, facts.resolution_s or step_s)
+    return Sent(batch, refused, tuple(refusals), notes)
+
+
+def _lines() -> Iterable[tuple[int, bytes]]:
+    for number, line in enumerate(request.get_data(cache=False).split(b"\n"), 1):
+        if line.strip():
+            yield number, line
+
+
+def _listed() -> Iterable[tuple[int, msgspec.Raw]]:
+    try:
+        sent = msgspec.json.decode(request.get_data(cache=False), type=_RawReadings)
+    except msgspec.ValidationError as cause:
+        raise refusal(cause) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as cause:
+        raise BadRequest(f"the body is not JSON: {cause}", 'send {"readings": [..]}, or one reading a line as NDJSON') from None
+    return enumerate(sent.readings, 1)
+
+
+class _RawReadings(msgspec.Struct, forbid_unknown_fields=True):
+    readings: list[msgspec.Raw]
+
+
+def _csv(meter: Meter, facts: MeterFacts) -> Sent:
+    """A meter file in the body, as any reader takes it; written to a file first, piece by piece."""
+    # Polars takes a while to import and much memory: only who sends a file pays for it.
+    from wattcast.meter.readers import ReadOptions, read  # noqa: PLC0415
+
+    options = ReadOptions(meter, facts.time_column, facts.power_column, facts.unit)
+    with tempfile.TemporaryDirectory(prefix="wattcast-") as folder:
+        path = Path(folder) / "body"
+        _receive(path)
+        try:
+            readings = read(path, options)
+        except BadMeterFile as cause:
+            raise BadMeterFile(cause.message.replace(str(path), "the body"), cause.hint) from None
+    starts = readings.frame["start"].to_numpy()
+    columns = {name: readings.frame[name].to_numpy() for name in readings.frame.columns[1:]}
+    return Sent(Batch.of(facts.resolution_s or readings.step_s, starts, columns), notes=(*readings.notes, *readings.doubts))
+
+
+def _receive(path: Path) -> None:
+    with path.open("wb") as file:
+        while chunk := request.stream.read(_CHUNK):
+            file.write(chunk)
+    # Of a body sent in chunks what lies beyond the limit is cut off without a word.
+    if request.content_length is None and request.environ["wsgi.input"].read(1):
+        raise RequestEntityTooLarge
