@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from small_store import NOW_S, publish_two_meters
+from running import Running, Start
+from small_store import NOW_S, Browse, publish_two_meters
 
 from wattcast.config import Settings
 from wattcast.web.app import create_app
@@ -30,9 +32,6 @@ def store(trained: Path, tmp_path: Path) -> Path:
     return tmp_path / "store"
 
 
-Browse = Callable[..., FlaskClient]
-
-
 @pytest.fixture
 def browse(tmp_path: Path) -> Browse:
     """A client of the app over a store, at a fixed moment, with a database of the test's own."""
@@ -48,3 +47,18 @@ def browse(tmp_path: Path) -> Browse:
 def client(trained: Path, browse: Browse) -> FlaskClient:
     """A client over the trained store as it is."""
     return browse(trained)
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts servers, and ends those that a test left."""
+    started: list[Running] = []
+
+    def begin(store: Path, port: int = 0, **settings: str) -> Running:
+        started.append(Running(store, tmp_path / f"log{len(started)}", port, **settings))
+        return started[-1]
+
+    yield begin
+    for server in started:
+        if server.process.poll() is None:
+            server.stop(signal.SIGTERM)

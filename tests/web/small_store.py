@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from flask.testing import FlaskClient
 
 from wattcast.adapters.files import FileModelStore, FileSnapshots
 from wattcast.forecasting.backtest import first_test_row, scored_test
@@ -66,6 +67,8 @@ _SETTINGS: dict[str, dict[str, Any]] = {
     "rf": {"trees": 6, "max_depth": 5},
     "lgbm": {"rounds": 12, "learning_rate": 0.3, "num_leaves": 8},
 }
+# browse(store, **settings) -> a client of the app over a store.
+Browse = Callable[..., FlaskClient]
 READING = {
     "model_choice": "XGBoost Regressor",
     "datetime": "2010-11-26T21:05",

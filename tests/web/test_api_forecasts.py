@@ -11,13 +11,12 @@ from typing import Any
 
 import msgspec
 import pytest
-from conftest import Browse
 from flask.testing import FlaskClient
-from small_store import NOW_S
+from small_store import NOW_S, Browse
 
 from wattcast.forecasting.day_totals import Total
 from wattcast.forecasting.forecast import Forecast, Step
-from wattcast.web.api.answers import DayFigure, ForecastAnswer
+from wattcast.web.api.answers import DayEnergy, DayPeak, ForecastAnswer
 from wattcast.web.api.forecasts import answer_of
 
 HOUR = timedelta(hours=1)
@@ -82,8 +81,8 @@ def test_energy_and_peak_of_the_day_have_quantiles_of_their_own() -> None:
     }
     made = Forecast("house", "UTC", "day_ahead", 0, 3600, (step,), "champion", "", "XGBoost", "a" * 64, 0, totals)
     said = answer_of(made, (), [0.9])
-    assert said.energy_kwh == DayFigure(24.0, {"0.9": 29.0})
-    assert said.peak_kw == DayFigure(2.0, {"0.9": 2.6})
+    assert said.energy_kwh == DayEnergy(24.0, {"0.9": 29.0})
+    assert said.peak_kw == DayPeak(2.0, {"0.9": 2.6})
 
 
 def test_readings_in_the_body_count_and_not_the_stored_ones(client: FlaskClient) -> None:

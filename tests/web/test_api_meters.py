@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Browse
 from flask.testing import FlaskClient
-from small_store import NOW_S
+from small_store import NOW_S, Browse
 
 HOUR = timedelta(hours=1)
 START = datetime(2010, 10, 1, tzinfo=UTC)

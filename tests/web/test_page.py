@@ -85,7 +85,7 @@ def test_another_meter_can_be_chosen(client: FlaskClient) -> None:
     assert "SIMULATED" not in page
     assert client.get("/?meter=garage").status_code == 404
     assert client.get("/?meter=garage", headers={"Accept": "application/json"}).json == {
-        "type": "/docs/errors#meter-not-known",
+        "type": "/docs#problem-meter-not-known",
         "title": "Meter not known",
         "status": 404,
         "detail": 'meter "garage" is not known',

@@ -194,7 +194,7 @@ def test_a_large_body_is_413(client: FlaskClient, size: int, kind: str) -> None:
     answer = client.post("/predict", data=b"Voltage=" + b"1" * size, content_type=kind, headers=JSON)
     assert answer.status_code == 413
     assert answer.json is not None
-    assert answer.json["detail"] == "A request may have 64 kB at most."
+    assert answer.json["detail"] == "A request here may have 64 kB at most."
 
 
 def test_a_large_part_of_a_multipart_form_is_413(client: FlaskClient) -> None:

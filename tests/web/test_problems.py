@@ -43,7 +43,7 @@ def test_every_kind_has_its_status_and_type(trained: Path, error: WattcastError,
     answer = with_error(trained, error).test_client().get("/broken", headers=JSON)
     assert (answer.status_code, answer.mimetype) == (status, "application/problem+json")
     assert answer.json is not None
-    assert answer.json["type"] == f"/docs/errors#{kind}"
+    assert answer.json["type"] == f"/docs#problem-{kind}"
     assert (answer.json["title"], answer.json["status"], answer.json["hint"]) == (error.title, status, "do")
 
 

@@ -10,10 +10,11 @@ import socket
 import subprocess
 import sys
 import urllib.parse
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from running import Start
 from small_store import READING, SECONDS, TITLES, wait_for
 
 from wattcast.adapters.files import FileModelStore
@@ -21,46 +22,7 @@ from wattcast.config import Settings
 from wattcast.errors import Unavailable
 from wattcast.web.server import serve
 
-SERVE = """
-from wattcast.config import load_settings
-from wattcast.web.server import serve
-serve(load_settings(), port_given=False, say=print)
-print("left")
-"""
 LEARNERS = ("xgboost", "lightgbm", "polars", "pandas")
-
-Start = Callable[..., "Running"]
-
-
-class Running:
-    """A server process and what it has said so far."""
-
-    def __init__(self, store: Path, log: Path, port: int = 0) -> None:
-        self.log = log
-        with log.open("w") as out:
-            settings = {"WATTCAST_STORE": str(store), "WATTCAST_PORT": str(port)}
-            command = [sys.executable, "-c", SERVE]
-            self.process = subprocess.Popen(command, stdout=out, stderr=out, env=os.environ | settings, start_new_session=True)
-
-    def said(self) -> str:
-        return self.log.read_text()
-
-    def ready(self) -> Running:
-        wait_for(lambda: "ready: " in self.said() or self.process.poll() is not None)
-        assert "ready: " in self.said(), self.said()
-        return self
-
-    def connect(self) -> http.client.HTTPConnection:
-        port = int(self.said().split("http://127.0.0.1:")[1].split()[0].rstrip(","))
-        return http.client.HTTPConnection("127.0.0.1", port, timeout=SECONDS)
-
-    def workers(self) -> list[int]:
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        return [int(pid) for pid in children.read_text().split()]
-
-    def stop(self, kind: signal.Signals, *, group: bool = False) -> int:
-        (os.killpg if group else os.kill)(self.process.pid, kind)
-        return self.process.wait(SECONDS)
 
 
 def libraries(pid: int) -> str:
@@ -72,21 +34,6 @@ def predict(connection: http.client.HTTPConnection, body: str | bytes | Iterator
     connection.request("POST", "/predict", body, {"Content-Type": "application/x-www-form-urlencoded"})
     answer = connection.getresponse()
     return answer.status, answer.read().decode()
-
-
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
-    """Starts servers, and ends those that a test left."""
-    started: list[Running] = []
-
-    def begin(store: Path, port: int = 0) -> Running:
-        started.append(Running(store, tmp_path / f"log{len(started)}", port))
-        return started[-1]
-
-    yield begin
-    for server in started:
-        if server.process.poll() is None:
-            server.stop(signal.SIGTERM)
 
 
 def test_a_visitor_gets_every_page_over_one_connection(trained: Path, start: Start) -> None:

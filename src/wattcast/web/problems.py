@@ -52,6 +52,7 @@ KINDS = (
     Kind(BadParams.title, (422,), "A zone, unit or other fact of a meter is none."),
     Kind(NotEnoughHistory.title, (422,), "There are too few readings for what was asked."),
     Kind(NotFound.title, (404,), "What was asked for by name is not there."),
+    Kind("Meter not known", (404,), "The page was asked for a meter that was never registered."),
     Kind("Method not allowed", (405,), _HTTP[405][1]),
     Kind("Too large", (413,), _HTTP[413][1]),
     Kind("Unsupported media type", (415,), "The body is of a kind that this address does not read."),
@@ -75,7 +76,7 @@ class Problem:
     @property
     def type(self) -> str:
         """Where this kind of problem is described."""
-        return f"/docs#problem-{'-'.join(self.title.lower().split())}"
+        return f"/docs#problem-{Kind(self.title, (), '').slug}"
 
     def to_json(self) -> dict[str, Any]:
         """The problem details, members that are empty left out."""
@@ -120,6 +121,10 @@ def respond(problem: Problem) -> Response:
     return answer
 
 
+def _in_words(size: int) -> str:
+    return f"{size // 1024**2} MB" if size >= 1024**2 else f"{size // 1024} kB"
+
+
 def _read_away() -> None:
     """Take in the rest of a body that is too large, within reason: a client that is still sending would not see our answer."""
     body, left = request.environ["wsgi.input"], _READ_AWAY_BYTES
@@ -139,7 +144,10 @@ def register(app: Flask) -> None:
         status = error.code or 500
         if status == 413:
             _read_away()
-        answer = respond(Problem(status, *_HTTP.get(status, (error.name, "The request cannot be answered."))))
+        title, detail = _HTTP.get(status, (error.name, "The request cannot be answered."))
+        if status == 413 and request.max_content_length:
+            detail = f"A request here may have {_in_words(request.max_content_length)} at most."
+        answer = respond(Problem(status, title, detail))
         if isinstance(error, MethodNotAllowed):
             answer.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
         return answer

@@ -118,7 +118,7 @@ def _leave_once(_worker: Any) -> None:
 
 def _nothing_lost(_server: Any, worker: Any) -> None:
     """A worker that leaves writes the forecasts down that it gave out."""
-    if worker.wsgi is not None:
+    if getattr(worker, "wsgi", None) is not None:
         worker.wsgi.extensions["wattcast"].live.close()
 
 

@@ -19,11 +19,18 @@ class ForecastStep(Struct, frozen=True):
     quantiles: Quantiles
 
 
-class DayFigure(Struct, frozen=True):
-    """One figure of a day, with quantiles of its own: those of the steps do not add up to it."""
+class DayEnergy(Struct, frozen=True):
+    """Energy of the first day, with quantiles of its own: those of the steps do not add up to it."""
 
-    mean: float
-    quantiles: dict[str, float]
+    mean: Annotated[float, said("Mean of what is expected.", 24.1, "kWh")]
+    quantiles: Annotated[dict[str, float], said("Value by level.", {"0.1": 17.0, "0.9": 33.2}, "kWh")]
+
+
+class DayPeak(Struct, frozen=True):
+    """Highest step of the first day, with quantiles of its own."""
+
+    mean: Annotated[float, said("Mean of what is expected.", 3.1, "kW")]
+    quantiles: Annotated[dict[str, float], said("Value by level.", {"0.1": 2.0, "0.9": 4.4}, "kW")]
 
 
 class ForecastAnswer(Struct, frozen=True):
@@ -37,10 +44,8 @@ class ForecastAnswer(Struct, frozen=True):
     unit: Literal["kW"]
     zone: str
     steps: list[ForecastStep]
-    energy_kwh: (
-        Annotated[DayFigure, said("Energy of the first day.", {"mean": 24.1, "quantiles": {"0.1": 17.0, "0.9": 33.2}}, "kWh")] | None
-    )
-    peak_kw: Annotated[DayFigure, said("Highest step of the first day.", {"mean": 3.1, "quantiles": {"0.1": 2.0, "0.9": 4.4}}, "kW")] | None
+    energy_kwh: DayEnergy | None
+    peak_kw: DayPeak | None
     tier: Annotated[str, Meta(description="Who answered: champion, family, previous, shared, baseline or profile.", examples=["champion"])]
     reason: Annotated[str, Meta(description="Why no higher tier answered; empty where the best one did.", examples=[""])]
     model: Annotated[str, Meta(examples=["LightGBM Regressor"])]
@@ -141,7 +146,7 @@ class MeterDetails(Struct, frozen=True):
 class Before(Struct, frozen=True, omit_defaults=True):
     """What stood in place of a reading before it was corrected."""
 
-    power_kw: float | None
+    power_kw: Kw | None
     until: Told
     covariates: dict[str, float | None] = {}
 
@@ -150,7 +155,7 @@ class StoredReading(Struct, frozen=True):
     """One reading as it is kept."""
 
     start: Told
-    power_kw: float | None
+    power_kw: Kw | None
     covariates: Annotated[dict[str, float | None], Meta(examples=[{"voltage_v": 240.8}])]
     before: Annotated[list[Before], Meta(description="What stood here before, oldest first.")]
 

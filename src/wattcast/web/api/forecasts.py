@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from wattcast.errors import BadRequest, Unavailable, WattcastError
-from wattcast.forecasting.day_totals import Total
 from wattcast.forecasting.forecast import Forecast, iso
 from wattcast.meter.cleaning import grid_of, resample
 from wattcast.meter.table import Flow, Meter, MeterTable
 from wattcast.serving import Ask
-from wattcast.web.api.answers import BatchAnswer, BatchResult, DayFigure, FieldError, ForecastAnswer, ForecastStep, ProblemDetails
+from wattcast.web.api.answers import BatchAnswer, BatchResult, DayEnergy, DayPeak, FieldError, ForecastAnswer, ForecastStep, ProblemDetails
 from wattcast.web.api.asked import BatchRequest, FileForecastAsked, ForecastRequest
 from wattcast.web.api.operations import operation
 from wattcast.web.api.sent import CSV, batch_of, instant, readings_sent
@@ -38,10 +36,6 @@ def forecast_batch(body: BatchRequest) -> BatchAnswer:
     Each has its own result or problem; one that fails does not stop the others.
     """
     return BatchAnswer([_result(each) for each in body.requests])
-
-
-def _figure(total: Total, names: Mapping[float, str]) -> DayFigure:
-    return DayFigure(round(total["mean"], 4), {name: round(total["quantiles"][name], 4) for name in names.values()})
 
 
 def _result(asked: ForecastRequest) -> BatchResult:
@@ -139,7 +133,10 @@ def answer_of(made: Forecast, notes: tuple[str, ...] = (), wanted: list[float] |
     for step in made.steps:
         quantiles = {name: round(step.quantiles[level], 6) for level, name in names.items()}
         steps.append(ForecastStep(iso(step.start_s, made.zone), round(step.mean, 6), quantiles))
-    totals = {name: _figure(total, names) for name, total in (made.totals or {}).items()}
+    day = {
+        name: (round(total["mean"], 4), {level: round(total["quantiles"][level], 4) for level in names.values()})
+        for name, total in (made.totals or {}).items()
+    }
     return ForecastAnswer(
         meter=made.meter,
         task=made.task,
@@ -149,8 +146,8 @@ def answer_of(made: Forecast, notes: tuple[str, ...] = (), wanted: list[float] |
         unit="kW",
         zone=made.zone,
         steps=steps,
-        energy_kwh=totals.get("energy_kwh"),
-        peak_kw=totals.get("peak_kw"),
+        energy_kwh=DayEnergy(*day["energy_kwh"]) if "energy_kwh" in day else None,
+        peak_kw=DayPeak(*day["peak_kw"]) if "peak_kw" in day else None,
         tier=made.tier,
         reason=made.reason,
         model=made.model,
