@@ -16,12 +16,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "config": {"forecasting"},
     "meter": set(),
     "forecasting": {"meter"},
-    "ports": {"meter", "forecasting"},
+    "access": set(),
+    "ports": {"access", "meter", "forecasting"},
     "serving": {"ports", "meter", "forecasting"},
-    "adapters": {"ports", "config", "meter", "forecasting"},
+    "adapters": {"access", "ports", "config", "meter", "forecasting"},
     "stages": {"config", "meter", "forecasting", "ports", "adapters"},
-    "web": {"config", "serving", "adapters", "ports", "meter", "forecasting"},
-    "cli": {"config", "meter", "forecasting", "ports", "serving", "adapters", "stages", "web"},
+    "web": {"access", "config", "serving", "adapters", "ports", "meter", "forecasting"},
+    "cli": {"access", "config", "meter", "forecasting", "ports", "serving", "adapters", "stages", "web"},
     "__init__": {"config", "meter", "forecasting", "stages"},
 }
 OWNERS: dict[str, tuple[str, ...]] = {

@@ -36,6 +36,18 @@ class BadRequest(WattcastError):
         self.fields = fields or {}
 
 
+class Unauthorized(WattcastError):
+    """No key was given where one is needed, or none that counts."""
+
+    title = "Unauthorized"
+
+
+class Forbidden(WattcastError):
+    """The key that was given does not allow this."""
+
+    title = "Forbidden"
+
+
 class NotFound(WattcastError):
     """What was asked for by name is not there."""
 

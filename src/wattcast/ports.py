@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from wattcast.access import Key
 from wattcast.forecasting.forecast import Forecast, LoggedForecast
 from wattcast.forecasting.registry import Record, ServingManifest
 from wattcast.meter.arrivals import Batch, Changes, Counts, StoredMeter
@@ -83,6 +84,26 @@ class ReadingStore(Protocol):
 
     def delete(self, meter_id: str) -> bool:
         """Forget a meter, its readings and its forecasts; whether there was anything."""
+        ...
+
+
+class Keys(Protocol):
+    """Keys that were made. Every method raises Unavailable where they cannot be read or written."""
+
+    def add(self, key: Key) -> None:
+        """Keep a new key."""
+        ...
+
+    def all(self) -> tuple[Key, ...]:
+        """Every key, the oldest first, revoked ones too."""
+        ...
+
+    def revoke(self, key_id: str, now_s: int) -> None:
+        """Have a key count no more. Raises NotFound."""
+        ...
+
+    def session_secret(self) -> str:
+        """What sessions are signed with: made once, the same for every worker."""
         ...
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from wattcast.adapters.database import Database, DatabaseReadings
+from wattcast.adapters.database import HEAD, Database, DatabaseReadings
 from wattcast.adapters.files import FileSnapshots
 from wattcast.adapters.live import LiveReadings
 from wattcast.errors import BadRequest, Unavailable
@@ -159,10 +159,10 @@ def test_many_writers_at_once_lose_nothing(connect_database: Callable[[], Databa
 
 def test_a_database_of_another_time_is_refused(database: Database, connect_database: Callable[[], Database]) -> None:
     """Tables that this code does not know are said to be so, and left alone."""
-    assert database.version() == "0001"
+    assert database.version() == HEAD
     with database.writing() as connection:
         connection.exec_driver_sql("update alembic_version set version_num = '0000'")
-    with pytest.raises(Unavailable, match="expects 0001") as refusal:
+    with pytest.raises(Unavailable, match=f"expects {HEAD}") as refusal:
         DatabaseReadings(connect_database()).meters()
     assert "wattcast db upgrade" in refusal.value.hint
 

@@ -179,3 +179,28 @@ def test_an_address_that_is_not_ours_is_refused(trained: Path, host: str) -> Non
     with pytest.raises(Unavailable, match="cannot listen on") as refused:
         serve(Settings(store=trained, host=host, port=5999), port_given=True, say=print)
     assert "WATTCAST_HOST" in refused.value.hint
+
+
+def test_a_first_key_is_made_and_asked_for(store: Path, tmp_path: Path) -> None:
+    """`serve --create-key` on every address: the key is printed once, and opens what is closed without it."""
+    log = tmp_path / "said"
+    variables = {"WATTCAST_STORE": str(store), "WATTCAST_DATABASE": f"sqlite:///{tmp_path / 'wattcast.db'}"}
+    for expected in ("admin key ", "there is a key already"):
+        with log.open("w") as out:
+            words = [sys.executable, "-m", "wattcast.cli", "serve", "--host", "0.0.0.0", "--port", "0", "--create-key"]
+            process = subprocess.Popen(words, stdout=out, stderr=out, env=os.environ | variables)
+        wait_for(lambda: "\nready: " in log.read_text())
+        said = log.read_text()
+        assert said.startswith(expected), said
+        if expected == "admin key ":
+            key = said.splitlines()[0].split()[-1]
+        port = int(said.split("http://127.0.0.1:")[1].split()[0].rstrip(","))
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=SECONDS)) as connection:
+            for headers, status in (({}, 401), ({"Authorization": f"Bearer {key}"}, 200)):
+                connection.request("GET", "/api/v1/meters", headers=headers)
+                answer = connection.getresponse()
+                answer.read()
+                assert answer.status == status
+        process.terminate()
+        assert process.wait(SECONDS) == 0
+        assert key not in log.read_text().removeprefix(said)

@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 from flask.testing import FlaskClient
 from playwright.sync_api import Browser
+from running import Start
 from small_store import NOW_S, SECONDS, TITLES, flip_one_byte, wait_for
 from test_browser import Visit, chromium, site  # noqa: F401 (fixtures)
-from test_server import LEARNERS, Start, libraries, start  # noqa: F401 (fixtures)
+from test_server import LEARNERS, libraries
 
 from wattcast.adapters.files import FileModelStore, FileSnapshots
 from wattcast.serving import Ask, ForecastService
@@ -108,7 +109,7 @@ assert not loaded, loaded
 
 
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="looks at the memory maps that Linux shows")
-def test_the_real_server_explains_and_stays_light(trained: Path, start: Start) -> None:  # noqa: F811
+def test_the_real_server_explains_and_stays_light(trained: Path, start: Start) -> None:
     """gunicorn answers /why; neither its worker nor its master holds a learner then, and it still stops quietly."""
     server = start(trained).ready()
     connection = server.connect()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from wattcast.adapters.files import FileModelStore, FileSnapshots
 from wattcast.adapters.live import LiveReadings
 from wattcast.config import Settings
-from wattcast.ports import ForecastLog, ModelStore, ReadingStore, Snapshots
+from wattcast.ports import ForecastLog, Keys, ModelStore, ReadingStore, Snapshots
 
 if TYPE_CHECKING:
     from wattcast.adapters.database import Database, WrittenBehind
@@ -36,6 +36,7 @@ class Live:
     known: LiveReadings
     log: ForecastLog
     written_behind: WrittenBehind
+    keys: Keys
 
     def close(self) -> None:
         """Write down what is on its way, and let go of the database."""
@@ -46,8 +47,8 @@ class Live:
 def connect_live(settings: Settings, snapshots: Snapshots) -> Live:
     """The database for these settings and what stands on it. Opens nothing yet."""
     # The pipeline and most commands do without a database.
-    from wattcast.adapters.database import Database, DatabaseForecasts, DatabaseReadings, WrittenBehind  # noqa: PLC0415
+    from wattcast.adapters.database import Database, DatabaseForecasts, DatabaseKeys, DatabaseReadings, WrittenBehind  # noqa: PLC0415
 
     database = Database(settings.database_url)
     readings, log = DatabaseReadings(database), DatabaseForecasts(database)
-    return Live(database, readings, LiveReadings(snapshots, readings), log, WrittenBehind(log))
+    return Live(database, readings, LiveReadings(snapshots, readings), log, WrittenBehind(log), DatabaseKeys(database))

@@ -13,6 +13,7 @@ import typer
 from wattcast.cli import backtesting, card, forecasting, looking, pooling, running, tuning
 from wattcast.cli.console import explained
 from wattcast.cli.database import db
+from wattcast.cli.keys import keys
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -60,6 +61,7 @@ for _command, _example in _COMMANDS:
     needs_a_word = _command in (looking.check, looking.inspect, forecasting.forecast, backtesting.backtest)
     app.command(epilog=f"Example: {_example}", no_args_is_help=needs_a_word)(explained(_command))
 app.add_typer(db, name="db")
+app.add_typer(keys, name="keys")
 
 
 def main() -> None:

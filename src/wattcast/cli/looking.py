@@ -85,11 +85,11 @@ def inspect(
         show_inside(facts)
 
 
-def refuse_unbelievable(file: Path, params: Params) -> None:
-    """Raise BadMeterFile for a file that the pipeline would refuse; say what it would say of one that is no more than usable."""
+def refuse_unbelievable(file: Path, params: Params, *, tell: bool = True) -> None:
+    """Raise BadMeterFile for a file that the pipeline would refuse; `tell` what makes one no more than usable."""
     report = _quality(file, params)
     _refuse(file, report)
-    if report.verdict == "usable":
+    if tell and report.verdict == "usable":
         say_aside(f"{file} is usable: {' '.join(report.reasons)}")
 
 

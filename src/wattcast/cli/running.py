@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -29,9 +30,10 @@ Port = Annotated[int | None, typer.Option(min=0, max=65_535, help="Port to liste
 
 def run(*, data: Data = "", port: Port = None, json: AsJson = False) -> None:
     """Run the pipeline for a meter file, print the scorecard, and serve forecasts."""
-    from wattcast.web.server import refuse_busy
+    from wattcast.web.server import refuse_busy, refuse_strangers
 
     settings = settings_of(port=port)
+    refuse_strangers(settings)
     if port:
         refuse_busy(settings)
     meter = _pipeline(data, settings, json=json)
@@ -51,14 +53,32 @@ def serve(
     port: Port = None,
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for every one.")] = "",
     meter: Annotated[str, typer.Option(help="The meter that the page shows first.")] = "",
+    create_key: Annotated[bool, typer.Option("--create-key", help="Make an admin key where there is none, and print it once.")] = False,
     store: Store = None,
 ) -> None:
-    """Serve the page and the forecasts of the registered meters."""
+    """Serve the page, the API and the forecasts of the registered meters. Where others can reach it, it needs a key."""
     from wattcast.web import server
 
     settings = settings_of(port=port, host=host or None, meter=meter or None, store=store)
+    if create_key:
+        _first_key(settings)
     server.serve(settings, port_given="port" in settings.model_fields_set, say=say)
     say("stopped")
+
+
+def _first_key(settings: Settings) -> None:
+    from wattcast.access import new_key
+    from wattcast.adapters.database import Database, DatabaseKeys
+
+    database = Database(settings.database_url)
+    kept = DatabaseKeys(database)
+    if any(key.revoked_s is None for key in kept.all()):
+        say("there is a key already: none was made")
+    else:
+        key, text = new_key("first", ["admin"], "", int(time.time()))
+        kept.add(key)
+        say(f"admin key {key.id}, not shown again: {text}")
+    database.close()
 
 
 def sample(
@@ -138,7 +158,7 @@ def _in_place(data: str, params: Params, speak: Callable[[str], None]) -> Path:
         hint = "make run DATA=your-file.csv names another one; dvc pull fetches this one, where a remote has it"
         raise Unavailable(f"{source} is not there, and params.yaml names it as meter.file", hint)
     elif not has(source):
-        refuse_unbelievable(source, params)
+        refuse_unbelievable(source, params, tell=False)
     file = bring_in(source, speak) if data or source.parent == RAW else source
     choose(file, speak)
     return file

@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from wattcast.config.words import nearest
 from wattcast.errors import BadParams
 
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 # Says where tests and benchmarks find the real meter files.
 _NO_SETTING = "WATTCAST_SHARED_DATA"
 
@@ -28,9 +29,16 @@ class Settings(BaseSettings):
     database: str = Field(
         "", description="URL of the database of readings and forecasts (sqlite:///FILE or postgresql://...); empty: a file in the store."
     )
+    open: bool = Field(False, description="Ask nobody for a key, wherever the service listens. For trials behind a wall of your own.")
+    proxies: int = Field(0, ge=0, le=10, description="Trusted proxies in front of the service, whose X-Forwarded headers count.")
     keep_readings_days: int = Field(0, ge=0, description="Days that readings which arrived are kept for; 0: for ever.")
     keep_forecasts_days: int = Field(0, ge=0, description="Days that forecasts given out are kept for; 0: for ever.")
     meter: str = Field("", description="Meter that the page shows first; empty for the one registered last.")
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can reach the service, and no proxy lets others in."""
+        return self.host in _LOOPBACK and self.proxies == 0
 
     @property
     def database_url(self) -> str:

@@ -10,17 +10,22 @@ from pathlib import Path
 
 from flask import Flask, Response, send_from_directory
 from flask.typing import ResponseReturnValue
+from flask_wtf.csrf import CSRFProtect
+from werkzeug.middleware.proxy_fix import ProxyFix
 
-from wattcast.adapters.wiring import Services, connect, connect_live
+from wattcast.adapters.wiring import Live, Services, connect, connect_live
 from wattcast.config import Settings
 from wattcast.serving import ForecastService
 from wattcast.web import problems
 from wattcast.web.api import api, docs, document
 from wattcast.web.explaining import Explainer
 from wattcast.web.pages import Site, pages, site
+from wattcast.web.security import guard
+from wattcast.web.security.login import login
 from wattcast.web.why import explanations
 
 _YEAR_S = 365 * 86_400
+_SESSION_S = 12 * 3_600
 # The one style that Plotly's script puts inline when it loads: the rules of its maps. Its other styles go through the CSSOM.
 _PLOTLYS_STYLE = "sha256-ji27qzEtxXZW+7dun6UwjHXJ18e6WAin1VvNtkzIE/o="
 _HEADERS = {
@@ -70,7 +75,29 @@ def create_app(settings: Settings, services: Services | None = None, now: Callab
     app.jinja_env.globals["plotly_version"] = version("plotly")
     app.after_request(_guarded)
     problems.register(app)
+    _secure(app, settings, live)
     return app
+
+
+def _secure(app: Flask, settings: Settings, live: Live) -> None:
+    """Keys where there are some, sessions for pages, and forms that nobody else can send."""
+    app.config.update(
+        LOOPBACK=settings.loopback,
+        SESSION_COOKIE_NAME="wattcast",
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=not settings.loopback,
+        PERMANENT_SESSION_LIFETIME=_SESSION_S,
+    )
+    if settings.proxies:
+        app.wsgi_app = ProxyFix(app.wsgi_app, *[settings.proxies] * 2)  # type: ignore[method-assign]
+    guard.register(app, live.keys, open_to_all=settings.open)
+    app.register_blueprint(login)
+    app.jinja_env.globals["entered"] = lambda: guard.who() is not None
+    # What changes nothing, and what asks for its key with every request, needs no mark of a form.
+    csrf = CSRFProtect(app)
+    for part in (api, pages, explanations):
+        csrf.exempt(part)
 
 
 def healthz() -> ResponseReturnValue:

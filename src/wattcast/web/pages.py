@@ -19,6 +19,7 @@ from wattcast.serving import Ask, ForecastService
 from wattcast.web import views
 from wattcast.web.explaining import Explainer
 from wattcast.web.problems import Problem, problem_of, respond, wants_json
+from wattcast.web.security.guard import require, sees, who
 from wattcast.web.typed import COVARIATES, FIELDS, MODELS, TypedReading, read_form
 
 pages = Blueprint("pages", __name__)
@@ -48,6 +49,19 @@ class Site:
         stored = self.live.readings.meter(meter_id)
         return None if stored is None else stored.meter
 
+    def registered_meter(self, meter_id: str = "") -> Meter:
+        """The registered meter called so, or the one that is shown first to who asks. Raises Forbidden, and BadRequest for an unknown one.
+
+        For a key of one meter the others are unknown.
+        """
+        require("forecast")
+        own = getattr(who(), "meter", "")
+        name = meter_id or own or self.meter
+        if own and (name != own or name not in self.service.manifest.meters):
+            said = f'meter "{name}" is not known'
+            raise BadRequest(said, f"this key is for meter {own} alone", {"meter": f'"{name}" is not a known meter'})
+        return self.service.meter(name)
+
 
 def site() -> Site:
     """The site of the app that answers now."""
@@ -62,14 +76,14 @@ def home() -> ResponseReturnValue:
     if not service.manifest.meters:
         return render_template("empty.html"), 503
     try:
-        meter = service.meter(request.args.get("meter") or site().meter)
+        meter = site().registered_meter(request.args.get("meter", ""))
     except BadRequest as unknown:
         return respond(Problem(404, "Meter not known", unknown.message, unknown.hint))
     slots = [slot for slot in service.manifest.slots.values() if slot.meter == meter.id]
     finest = next((table for step_s in sorted({slot.step_s for slot in slots}) if (table := _stored(meter, step_s))), None)
     return render_template(
         "index.html",
-        meters=sorted(service.manifest.meters),
+        meters=[name for name in sorted(service.manifest.meters) if sees(name)],
         tasks=[views.task_view(service, slot) for slot in slots],
         quality=next((record.quality for record in map(service.record_of, slots) if record), None),
         last=_last_reading(finest),
@@ -84,9 +98,9 @@ def predict() -> ResponseReturnValue:
     values, service = _values(), site().service
     if not service.manifest.meters:
         raise Unavailable("no meter is registered", "train one first: make run")
-    meter = service.meter(site().meter)
+    meter = site().registered_meter()
     try:
-        meter = service.meter(str(values.get("meter") or meter.id))
+        meter = site().registered_meter(str(values.get("meter") or meter.id))
         typed = read_form(values)
         forecast = service.forecast(Ask(meter.id, _FORM, int(site().now()), typed.table(meter), family=MODELS[typed.model_choice]))
     except BadRequest as refusal:

@@ -14,9 +14,11 @@ from wattcast.errors import (
     BadMeterFile,
     BadParams,
     BadRequest,
+    Forbidden,
     NotEnoughHistory,
     NotFound,
     RegistryConflict,
+    Unauthorized,
     Unavailable,
     WattcastError,
 )
@@ -30,6 +32,9 @@ _HTTP = {
     413: ("Too large", "The request has more bytes than this address takes."),
     415: ("Unsupported media type", "Send a form (application/x-www-form-urlencoded) or JSON (application/json)."),
 }
+
+
+_STATUS = {Unauthorized: 401, Forbidden: 403, NotFound: 404}
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,8 @@ KINDS = (
     Kind(BadMeterFile.title, (422,), "The meter file cannot be read as readings: the line and the value are named."),
     Kind(BadParams.title, (422,), "A zone, unit or other fact of a meter is none."),
     Kind(NotEnoughHistory.title, (422,), "There are too few readings for what was asked."),
+    Kind(Unauthorized.title, (401,), "A key is needed, and none was sent that counts."),
+    Kind(Forbidden.title, (403,), "The key does not allow this."),
     Kind(NotFound.title, (404,), "What was asked for by name is not there."),
     Kind("Meter not known", (404,), "The page was asked for a meter that was never registered."),
     Kind("Method not allowed", (405,), _HTTP[405][1]),
@@ -102,8 +109,8 @@ def problem_of(error: WattcastError) -> Problem:
     """The problem of a refusal. What is our own fault keeps its message, which may name files of the server, to the log."""
     if isinstance(error, BadRequest):
         return Problem(422 if error.fields else 400, error.title, error.message, error.hint, error.fields)
-    if isinstance(error, NotFound):
-        return Problem(404, error.title, error.message, error.hint)
+    if isinstance(error, Unauthorized | Forbidden | NotFound):
+        return Problem(_STATUS[type(error)], error.title, error.message, error.hint)
     if isinstance(error, NotEnoughHistory | BadMeterFile | BadParams):
         return Problem(422, error.title, error.message, error.hint)
     current_app.logger.warning("%s: %s", error.title, error.message)
@@ -137,7 +144,10 @@ def register(app: Flask) -> None:
 
     @app.errorhandler(WattcastError)
     def refused(error: WattcastError) -> Response:
-        return respond(problem_of(error))
+        answer = respond(problem_of(error))
+        if isinstance(error, Unauthorized):
+            answer.headers["WWW-Authenticate"] = 'Bearer realm="wattcast"'
+        return answer
 
     @app.errorhandler(HTTPException)
     def http(error: HTTPException) -> Response:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from gunicorn.app.base import BaseApplication
 
-from wattcast.errors import Unavailable, WattcastError, explain
+from wattcast.errors import Forbidden, Unavailable, WattcastError, explain
 
 if TYPE_CHECKING:
     from wattcast.config import Settings
@@ -40,6 +40,9 @@ def serve(settings: Settings, *, port_given: bool, say: Say) -> None:
 
     Raises Unavailable where the port given is busy or the address cannot be had; a port not given moves on to the next free one.
     """
+    refuse_strangers(settings)
+    if settings.open and not settings.loopback:
+        say(f"WARNING: WATTCAST_OPEN=1: everybody who reaches {settings.host} may read and delete everything")
     listener = _listen(settings, port_given=port_given, say=say)
     url = _url(settings.host, listener)
     master = os.getpid()
@@ -53,6 +56,22 @@ def serve(settings: Settings, *, port_given: bool, say: Say) -> None:
             raise
         if end.code:
             raise SystemExit(1) from None
+
+
+def refuse_strangers(settings: Settings) -> None:
+    """Raise Forbidden where others than this machine could reach a service that asks nobody for a key."""
+    if settings.loopback or settings.open:
+        return
+    from wattcast.adapters.database import Database, DatabaseKeys  # noqa: PLC0415 (a service of this machine alone needs no database yet)
+
+    database = Database(settings.database_url)
+    try:
+        if not any(key.revoked_s is None for key in DatabaseKeys(database).all()):
+            reached = f"{settings.host}{' behind a proxy' if settings.proxies else ''}"
+            hint = "make one: wattcast serve --create-key (or wattcast keys create NAME --scope admin); WATTCAST_OPEN=1 asks nobody"
+            raise Forbidden(f"listening on {reached} without a key would let everybody in", hint)
+    finally:
+        database.close()
 
 
 def refuse_busy(settings: Settings) -> None:

@@ -29,7 +29,7 @@ def why() -> ResponseReturnValue:
     here = site()
     if not here.service.manifest.meters:
         raise Unavailable("no meter is registered", "train one first: make run")
-    meter = here.service.meter(request.args.get("meter") or here.meter)
+    meter = here.registered_meter(request.args.get("meter", ""))
     task = request.args.get("task") or _TASK
     forecast = here.service.forecast(Ask(meter.id, task, int(here.now()), family=_family(request.args.get("model", ""))))
     readings = here.live.known.latest(meter.id, forecast.step_s) if forecast.version else None

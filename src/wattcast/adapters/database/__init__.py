@@ -2,7 +2,8 @@
 
 from wattcast.adapters.database.connection import Database
 from wattcast.adapters.database.forecasts import DatabaseForecasts, WrittenBehind
+from wattcast.adapters.database.keys import DatabaseKeys
 from wattcast.adapters.database.readings import DatabaseReadings, pruned
 from wattcast.adapters.database.schema import HEAD
 
-__all__ = ["Database", "DatabaseForecasts", "DatabaseReadings", "HEAD", "pruned", "WrittenBehind"]
+__all__ = ["Database", "DatabaseForecasts", "DatabaseKeys", "DatabaseReadings", "HEAD", "pruned", "WrittenBehind"]

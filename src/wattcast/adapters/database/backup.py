@@ -13,7 +13,7 @@ import msgspec
 from sqlalchemy import Table, func, insert, select
 
 from wattcast.adapters.database.connection import Database
-from wattcast.adapters.database.schema import HEAD, metadata
+from wattcast.adapters.database.schema import HEAD, kept_in_backups
 from wattcast.errors import BadRequest, Unavailable
 
 _FORMAT = "wattcast database 1"
@@ -32,7 +32,7 @@ def backup(database: Database, path: Path) -> int:
         with os.fdopen(descriptor, "wb") as file:
             with gzip.GzipFile(fileobj=file, mode="wb", compresslevel=5, mtime=0) as packed, database.reading() as connection:
                 packed.write(_line({"format": _FORMAT, "version": HEAD}))
-                for table in metadata.sorted_tables:
+                for table in kept_in_backups:
                     for part in connection.execution_options(yield_per=_ROWS).execute(select(table)).partitions():
                         packed.write(_line({"table": str(table.name), "rows": [list(row) for row in part]}))
                         rows += len(part)
@@ -51,10 +51,10 @@ def restore(database: Database, path: Path) -> int:
     """Bring back what `backup` wrote, all or nothing, into a database without rows; how many. Raises BadRequest and Unavailable."""
     try:
         with path.open("rb") as file, database.writing() as connection:
-            for table in metadata.sorted_tables:
+            for table in kept_in_backups:
                 if connection.execute(select(func.count()).select_from(table)).scalar():
                     raise BadRequest(f"{database.name} has rows already", "restore into an empty database")
-            tables = {table.name: table for table in metadata.sorted_tables}
+            tables = {table.name: table for table in kept_in_backups}
             rows = 0
             for name, part in _parts(path, file):
                 rows += len(part)

@@ -77,10 +77,6 @@ class Database:
             at = ""
             # The questions that are asked here come by here themselves.
             self._looked = True
-            if self.sqlite and self._engine.url.database:
-                # Where it cannot be made, opening the file says so.
-                with suppress(OSError):
-                    Path(self._engine.url.database).parent.mkdir(parents=True, exist_ok=True)
             try:
                 if not (at := self.version()):
                     self.upgrade()
@@ -92,6 +88,10 @@ class Database:
 
     def version(self) -> str:
         """The migration that the tables are at, "" for an empty database. Raises Unavailable where it does not answer."""
+        if self.sqlite and self._engine.url.database:
+            # Where it cannot be made, opening the file says so.
+            with suppress(OSError):
+                Path(self._engine.url.database).parent.mkdir(parents=True, exist_ok=True)
         with self.reading() as connection:
             if not self._engine.dialect.has_table(connection, "alembic_version"):
                 return ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import REAL, BigInteger, Boolean, Column, ForeignKey, Index, Integer, MetaData, String, Table, Text, UniqueConstraint
 
 # The newest of `migrations/versions`: what this code expects to find.
-HEAD = "0001"
+HEAD = "0002"
 
 metadata = MetaData(
     naming_convention={
@@ -77,3 +77,21 @@ forecasts = Table(
     UniqueConstraint("meter", "task", "origin_s", "version", "digest"),
     Index(None, "meter", "task", "last_served_s"),
 )
+
+keys = Table(
+    "api_key",
+    metadata,
+    Column("id", String(12), primary_key=True),
+    Column("name", String(100), nullable=False),
+    # With blanks between them.
+    Column("scopes", String(200), nullable=False),
+    Column("meter", String(100), nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("created_s", BigInteger, nullable=False),
+    Column("revoked_s", BigInteger),
+)
+
+settings = Table("setting", metadata, Column("name", String(100), primary_key=True), Column("value", Text, nullable=False))
+
+# What a backup holds: a secret is no reading.
+kept_in_backups = (meters, readings, arrivals, forecasts)

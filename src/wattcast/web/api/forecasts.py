@@ -15,12 +15,22 @@ from wattcast.web.api.operations import operation
 from wattcast.web.api.sent import CSV, batch_of, instant, readings_sent
 from wattcast.web.pages import site
 from wattcast.web.problems import problem_of
+from wattcast.web.security.guard import require, who
 
 _BATCH_BYTES = 32 * 1024 * 1024
 _NAMELESS = "request"
 
 
-@operation("POST", "/forecast", ForecastAnswer, body=ForecastRequest, query=FileForecastAsked, also=CSV, problems=(400, 413, 415, 422, 503))
+@operation(
+    "POST",
+    "/forecast",
+    ForecastAnswer,
+    body=ForecastRequest,
+    query=FileForecastAsked,
+    also=CSV,
+    problems=(400, 413, 415, 422, 503),
+    scope="forecast",
+)
 def forecast(body: ForecastRequest | None, query: FileForecastAsked) -> ForecastAnswer:
     """A forecast.
 
@@ -29,7 +39,15 @@ def forecast(body: ForecastRequest | None, query: FileForecastAsked) -> Forecast
     return _answered(body) if body is not None else _from_file(query)
 
 
-@operation("POST", "/forecast/batch", BatchAnswer, body=BatchRequest, problems=(400, 413, 415, 422, 503), largest_bytes=_BATCH_BYTES)
+@operation(
+    "POST",
+    "/forecast/batch",
+    BatchAnswer,
+    body=BatchRequest,
+    problems=(400, 413, 415, 422, 503),
+    largest_bytes=_BATCH_BYTES,
+    scope="forecast",
+)
 def forecast_batch(body: BatchRequest) -> BatchAnswer:
     """Up to 1,000 forecasts at once.
 
@@ -81,6 +99,8 @@ def _meter_of(meter_id: str, zone: str, flow: Flow | None, *, with_readings: boo
     Raises Unavailable where only the database knows and does not answer, but not for readings that come with the request.
     """
     here = site()
+    meter_id = meter_id or getattr(who(), "meter", "")
+    require("forecast", "" if meter_id == _NAMELESS else meter_id)
     try:
         known = here.known_meter(meter_id or here.meter or here.service.manifest.latest_meter)
     except Unavailable:

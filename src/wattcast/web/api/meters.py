@@ -34,21 +34,22 @@ from wattcast.web.api.operations import operation
 from wattcast.web.api.sent import CSV, NDJSON, instant, readings_sent
 from wattcast.web.api.words import METER_ID
 from wattcast.web.pages import site
+from wattcast.web.security.guard import sees
 
 _READINGS_BYTES = 50 * 1024 * 1024
 _EVER_S = 2**53
 
 
-@operation("GET", "/meters", Meters, problems=(503,))
+@operation("GET", "/meters", Meters, problems=(503,), scope="readings:read")
 def meters() -> Meters:
     """Every meter: those that models were trained for, and those that readings arrived of."""
     here = site()
     stored = {each.meter.id: each for each in here.live.readings.meters()}
     known = {**{name: each.meter for name, each in stored.items()}, **here.service.manifest.meters}
-    return Meters([_summary(meter, stored.get(name)) for name, meter in sorted(known.items())])
+    return Meters([_summary(meter, stored.get(name)) for name, meter in sorted(known.items()) if sees(name)])
 
 
-@operation("GET", "/meters/{meter_id}", MeterDetails, problems=(404, 503))
+@operation("GET", "/meters/{meter_id}", MeterDetails, problems=(404, 503), scope="readings:read")
 def meter(meter_id: str) -> MeterDetails:
     """One meter, with the verdict on its readings.
 
@@ -75,6 +76,7 @@ def meter(meter_id: str) -> MeterDetails:
     problems=(400, 413, 415, 422, 503),
     largest_bytes=_READINGS_BYTES,
     own=True,
+    scope="readings:write",
 )
 def put_readings(meter_id: str, query: MeterFacts) -> Kept:
     """Keep readings of a meter.
@@ -99,7 +101,7 @@ def put_readings(meter_id: str, query: MeterFacts) -> Kept:
     )
 
 
-@operation("GET", "/meters/{meter_id}/readings", StoredReadings, query=ReadingsAsked, problems=(400, 404, 422, 503))
+@operation("GET", "/meters/{meter_id}/readings", StoredReadings, query=ReadingsAsked, problems=(400, 404, 422, 503), scope="readings:read")
 def readings(meter_id: str, query: ReadingsAsked) -> StoredReadings:
     """Readings that arrived, page after page, oldest first.
 
@@ -117,7 +119,7 @@ def readings(meter_id: str, query: ReadingsAsked) -> StoredReadings:
     return StoredReadings(meter_id, step_s, meter.zone, [_stored(row, meter.zone) for row in rows[: query.limit]], more)
 
 
-@operation("GET", "/meters/{meter_id}/forecast", ForecastAnswer, query=MeterForecastAsked, problems=(400, 404, 422, 503))
+@operation("GET", "/meters/{meter_id}/forecast", ForecastAnswer, query=MeterForecastAsked, problems=(400, 404, 422, 503), scope="forecast")
 def meter_forecast(meter_id: str, query: MeterForecastAsked) -> ForecastAnswer:
     """The forecast of a meter from its stored readings."""
     here = site()
@@ -131,7 +133,7 @@ def meter_forecast(meter_id: str, query: MeterForecastAsked) -> ForecastAnswer:
     return answer_of(given_out(meter, query.task, table, origin_s=origin_s, family=query.family))
 
 
-@operation("GET", "/meters/{meter_id}/forecasts", PastForecasts, query=ForecastsAsked, problems=(400, 404, 422, 503))
+@operation("GET", "/meters/{meter_id}/forecasts", PastForecasts, query=ForecastsAsked, problems=(400, 404, 422, 503), scope="forecast")
 def forecasts(meter_id: str, query: ForecastsAsked) -> PastForecasts:
     """What was forecast before, beside what came, the latest first."""
     here = site()
@@ -142,7 +144,7 @@ def forecasts(meter_id: str, query: ForecastsAsked) -> PastForecasts:
     return PastForecasts(meter_id, meter.zone, [_past(each, tables[each.step_s], meter.zone) for each in kept[: query.limit]], more)
 
 
-@operation("DELETE", "/meters/{meter_id}", None, problems=(404, 503), status=204)
+@operation("DELETE", "/meters/{meter_id}", None, problems=(404, 503), status=204, scope="readings:write")
 def delete_meter(meter_id: str) -> None:
     """Forget the readings that arrived of a meter, and its forecasts.
 

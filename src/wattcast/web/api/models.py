@@ -11,9 +11,10 @@ from wattcast.forecasting.registry import Record, Slot
 from wattcast.web.api.answers import Errors, ModelDetails, Models, ModelScore, ModelSummary
 from wattcast.web.api.operations import operation
 from wattcast.web.pages import site
+from wattcast.web.security.guard import sees
 
 
-@operation("GET", "/models", Models)
+@operation("GET", "/models", Models, scope="models")
 def models() -> Models:
     """Every registered model, its scores beside its baselines."""
     service = site().service
@@ -21,18 +22,18 @@ def models() -> Models:
         _summary(slot, family, service.records[bundle])
         for slot in service.manifest.slots.values()
         for family, bundle in slot.families.items()
-        if bundle in service.records
+        if bundle in service.records and sees(slot.meter)
     ]
     return Models(service.manifest.serial, found)
 
 
-@operation("GET", "/models/{version}", ModelDetails, problems=(404,))
+@operation("GET", "/models/{version}", ModelDetails, problems=(404,), scope="models")
 def model(version: str) -> ModelDetails:
     """One model: training span, features and what they are worth."""
     service = site().service
     for slot in service.manifest.slots.values():
         for family, bundle in slot.families.items():
-            if bundle == version and bundle in service.records:
+            if bundle == version and bundle in service.records and sees(slot.meter):
                 return _details(slot, family, service.records[bundle])
     raise NotFound(f'no model "{version[:64]}" is registered', "GET /api/v1/models lists them")
 

@@ -13,6 +13,7 @@ from flask import Blueprint, Response, request
 from werkzeug.exceptions import UnsupportedMediaType
 
 from wattcast.errors import BadRequest
+from wattcast.web.security.guard import require
 
 api = Blueprint("api", __name__, url_prefix="/api/v1")
 
@@ -26,7 +27,7 @@ class Operation:
     """One operation, as it is registered and documented.
 
     body: type of a JSON body; query: type of the parameters; also: further media types of the body, which the function reads itself, and
-    JSON too where `own`; with a body in JSON there are no parameters but then. problems: statuses of refusals.
+    JSON too where `own`; with a body in JSON there are no parameters. scope: what a key must allow; problems: statuses of refusals.
     """
 
     method: str
@@ -34,6 +35,7 @@ class Operation:
     name: str
     summary: str
     text: str
+    scope: str
     gives: type | None
     body: type | None = None
     query: type | None = None
@@ -47,11 +49,12 @@ class Operation:
 OPERATIONS: list[Operation] = []
 
 
-def operation(
+def operation(  # noqa: PLR0913 (what is to be said of an operation)
     method: str,
     path: str,
     gives: type | None,
     *,
+    scope: str,
     body: type | None = None,
     query: type | None = None,
     also: tuple[str, ...] = (),
@@ -62,11 +65,14 @@ def operation(
 
     def registered(function: Callable[..., Any]) -> Callable[..., Any]:
         summary, _, text = (function.__doc__ or "").strip().partition("\n")
-        own = Operation(method, path, function.__name__, summary, " ".join(text.split()), gives, body, query, also, problems, **more)
+        own = Operation(
+            method, path, function.__name__, summary, " ".join(text.split()), scope, gives, body, query, also, (*problems, 401, 403), **more
+        )
         OPERATIONS.append(own)
         decode: Callable[[bytes], Any] | None = msgspec.json.Decoder(body).decode if body and not own.own else None
 
         def answer(**parts: str) -> Response:
+            require(scope, parts.get("meter_id", ""))
             request.max_content_length = own.largest_bytes
             given: dict[str, Any] = dict(parts)
             if decode is not None:

@@ -1,0 +1,150 @@
+"""Every request passes here: where keys exist it needs one that allows it. Values of the request come from `who`."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from flask import Flask, Request, current_app, g, redirect, request, session, url_for
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
+from flask.typing import ResponseReturnValue
+
+from wattcast.access import Key, opens, parts_of
+from wattcast.errors import Forbidden, NotFound, Unauthorized, Unavailable
+from wattcast.ports import Keys
+from wattcast.web.problems import wants_json
+
+# How long a worker goes on by the keys it read last: so soon a revoked one counts no more.
+_FRESH_S = 1.0
+_LOOKED_FOR_S = 0.005
+_OPEN_TO_ALL = frozenset({"healthz", "readyz", "openapi", "docs", "plotly", "static"})
+_ENTRY = frozenset({"login.enter", "login.leave"})
+_HINT = "send it as Authorization: Bearer KEY; wattcast keys create makes one"
+
+
+class Guard:
+    """The keys as this worker knows them. open_to_all: ask for none whatever there is; clock: seconds, for how fresh they are.
+
+    Where the database does not answer, those known last count on; where none were ever read, nobody is let in unless none are needed.
+    """
+
+    def __init__(self, keys: Keys, *, open_to_all: bool, clock: Callable[[], float] = time.monotonic) -> None:
+        self._keys = keys
+        self._open_to_all = open_to_all
+        self._clock = clock
+        self._known: dict[str, Key] = {}
+        self._read_at: float | None = None
+        self._reading = threading.Lock()
+
+    def known(self, fresh_s: float = _FRESH_S) -> dict[str, Key]:
+        """Every key by its id, at most so old. Raises Unavailable where none could ever be read."""
+        now = self._clock()
+        if self._read_at is None or now - self._read_at > fresh_s:
+            with self._reading:
+                try:
+                    self._known = {key.id: key for key in self._keys.all()}
+                    self._read_at = now
+                except Unavailable:
+                    if self._read_at is None:
+                        raise
+        return self._known
+
+    def needed(self) -> bool:
+        """Whether a request needs a key: once one was ever made, a revoked one too."""
+        return not self._open_to_all and bool(self.known())
+
+    def session_secret(self) -> str:
+        """What sessions are signed with."""
+        return self._keys.session_secret()
+
+    def key_in(self, text: str) -> Key | None:
+        """The key that this text opens, None for none."""
+        parts = parts_of(text)
+        if parts is None:
+            return None
+        # One that was just made is looked for, but not so often that guessing would keep the database busy.
+        key = self.known().get(parts[0]) or self.known(_LOOKED_FOR_S).get(parts[0])
+        return key if opens(key, parts[1]) else None
+
+    def key_of_session(self) -> Key | None:
+        """The key that the page was entered with, if it still counts."""
+        key = self.known().get(session.get("key", ""))
+        return key if key is not None and key.revoked_s is None else None
+
+
+def guard() -> Guard:
+    """The guard of the app that answers now."""
+    here: Guard = current_app.extensions["wattcast_guard"]
+    return here
+
+
+def who() -> Key | None:
+    """The key of this request; None where none is needed."""
+    found: Key | None = g.get("key")
+    return found
+
+
+def sees(meter: str) -> bool:
+    """Whether a meter is there for this request."""
+    key = who()
+    return key is None or key.sees(meter)
+
+
+def require(scope: str, meter: str = "") -> None:
+    """Raise Forbidden where the key does not allow this, NotFound where it is for another meter: not even that it exists is told."""
+    key = who()
+    if key is None:
+        return
+    if not key.may(scope):
+        raise Forbidden(f"this key does not allow {scope}", f"it allows {', '.join(key.scopes)}")
+    if meter and not key.sees(meter):
+        raise NotFound(f'meter "{meter}" is not known', "GET /api/v1/meters lists those that are known")
+
+
+def register(app: Flask, keys: Keys, *, open_to_all: bool) -> None:
+    """Have every request of the app pass."""
+    app.extensions["wattcast_guard"] = Guard(keys, open_to_all=open_to_all)
+    app.session_interface = Sessions()
+    app.before_request(_pass)
+
+
+def _pass() -> ResponseReturnValue | None:
+    if request.endpoint in _OPEN_TO_ALL or not _needed() or request.endpoint in _ENTRY:
+        return None
+    header = request.headers.get("Authorization", "")
+    if header:
+        kind, _, text = header.partition(" ")
+        g.key = guard().key_in(text.strip()) if kind.lower() == "bearer" else None
+    elif not request.path.startswith("/api/"):
+        g.key = guard().key_of_session()
+    if who() is not None:
+        return None
+    if request.method == "GET" and not header and not wants_json():
+        return redirect(url_for("login.enter", next=request.full_path.rstrip("?")), 303)
+    raise Unauthorized("this key does not count" if header else "a key is needed", _HINT)
+
+
+def _needed() -> bool:
+    """Whether this request needs a key. A database that is away shuts nobody out of a service that only its own machine reaches."""
+    try:
+        return guard().needed()
+    except Unavailable:
+        if current_app.config["LOOPBACK"]:
+            return False
+        raise
+
+
+class Sessions(SecureCookieSessionInterface):
+    """Sessions of pages, signed with the secret that all workers share; programs send their key, and have none."""
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        """The session of a page, None where nobody needs one."""
+        here: Guard = app.extensions["wattcast_guard"]
+        try:
+            if request.path.startswith("/api/") or not here.needed():
+                return None
+            app.secret_key = app.secret_key or here.session_secret()
+        except Unavailable:
+            return None
+        return super().open_session(app, request)
