@@ -31,6 +31,8 @@ class Settings(BaseSettings):
     )
     open: bool = Field(False, description="Ask nobody for a key, wherever the service listens. For trials behind a wall of your own.")
     proxies: int = Field(0, ge=0, le=10, description="Trusted proxies in front of the service, whose X-Forwarded headers count.")
+    limit: str = Field("600 per minute", description="Requests that one key, or one address, may make; empty: any number.")
+    redis: str = Field("", description="URL of a Redis that workers share counts through (redis://HOST); empty: each counts for itself.")
     keep_readings_days: int = Field(0, ge=0, description="Days that readings which arrived are kept for; 0: for ever.")
     keep_forecasts_days: int = Field(0, ge=0, description="Days that forecasts given out are kept for; 0: for ever.")
     meter: str = Field("", description="Meter that the page shows first; empty for the one registered last.")

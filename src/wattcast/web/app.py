@@ -8,7 +8,7 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
-from flask import Flask, Response, send_from_directory
+from flask import Flask, Response, request, send_from_directory
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -20,11 +20,12 @@ from wattcast.web import problems
 from wattcast.web.api import api, docs, document
 from wattcast.web.explaining import Explainer
 from wattcast.web.pages import Site, pages, site
-from wattcast.web.security import guard
+from wattcast.web.security import guard, limits
 from wattcast.web.security.login import login
 from wattcast.web.why import explanations
 
 _YEAR_S = 365 * 86_400
+_FOR_A_YEAR = f"max-age={_YEAR_S}"
 _SESSION_S = 12 * 3_600
 # The one style that Plotly's script puts inline when it loads: the rules of its maps. Its other styles go through the CSSOM.
 _PLOTLYS_STYLE = "sha256-ji27qzEtxXZW+7dun6UwjHXJ18e6WAin1VvNtkzIE/o="
@@ -91,6 +92,7 @@ def _secure(app: Flask, settings: Settings, live: Live) -> None:
     )
     if settings.proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, *[settings.proxies] * 2)  # type: ignore[method-assign]
+    limits.register(app, settings)
     guard.register(app, live.keys, open_to_all=settings.open)
     app.register_blueprint(login)
     app.jinja_env.globals["entered"] = lambda: guard.who() is not None
@@ -129,6 +131,8 @@ def plotly() -> Response:
 def _guarded(response: Response) -> Response:
     for name, value in _HEADERS.items():
         response.headers.setdefault(name, value)
+    if request.is_secure:
+        response.headers.setdefault("Strict-Transport-Security", _FOR_A_YEAR)
     response.headers.setdefault("Cache-Control", "no-cache")
     response.vary.add("Accept")
     return response

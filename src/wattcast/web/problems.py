@@ -30,6 +30,7 @@ _HTTP = {
     404: ("Not found", "There is nothing at this address."),
     405: ("Method not allowed", "This address does not answer that method."),
     413: ("Too large", "The request has more bytes than this address takes."),
+    429: ("Too many requests", "This key, or this address, has asked too often."),
     415: ("Unsupported media type", "Send a form (application/x-www-form-urlencoded) or JSON (application/json)."),
 }
 
@@ -62,6 +63,7 @@ KINDS = (
     Kind("Meter not known", (404,), "The page was asked for a meter that was never registered."),
     Kind("Method not allowed", (405,), _HTTP[405][1]),
     Kind("Too large", (413,), _HTTP[413][1]),
+    Kind("Too many requests", (429,), "The key, or the address, has asked too often: Retry-After says when to go on."),
     Kind("Unsupported media type", (415,), "The body is of a kind that this address does not read."),
     Kind(BadBundle.title, (503,), "A model file cannot be used; the service answers what it can without it."),
     Kind(RegistryConflict.title, (503,), "The registry of models cannot be read now."),
@@ -157,7 +159,8 @@ def register(app: Flask) -> None:
         title, detail = _HTTP.get(status, (error.name, "The request cannot be answered."))
         if status == 413 and request.max_content_length:
             detail = f"A request here may have {_in_words(request.max_content_length)} at most."
-        answer = respond(Problem(status, title, detail))
+        hint = "wait as long as Retry-After says" if status == 429 else ""
+        answer = respond(Problem(status, title, detail, hint))
         if isinstance(error, MethodNotAllowed):
             answer.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
         return answer

@@ -66,7 +66,18 @@ def operation(  # noqa: PLR0913 (what is to be said of an operation)
     def registered(function: Callable[..., Any]) -> Callable[..., Any]:
         summary, _, text = (function.__doc__ or "").strip().partition("\n")
         own = Operation(
-            method, path, function.__name__, summary, " ".join(text.split()), scope, gives, body, query, also, (*problems, 401, 403), **more
+            method,
+            path,
+            function.__name__,
+            summary,
+            " ".join(text.split()),
+            scope,
+            gives,
+            body,
+            query,
+            also,
+            (*problems, 401, 403, 429),
+            **more,
         )
         OPERATIONS.append(own)
         decode: Callable[[bytes], Any] | None = msgspec.json.Decoder(body).decode if body and not own.own else None

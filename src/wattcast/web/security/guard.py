@@ -18,7 +18,7 @@ from wattcast.web.problems import wants_json
 # How long a worker goes on by the keys it read last: so soon a revoked one counts no more.
 _FRESH_S = 1.0
 _LOOKED_FOR_S = 0.005
-_OPEN_TO_ALL = frozenset({"healthz", "readyz", "openapi", "docs", "plotly", "static"})
+OPEN_TO_ALL = frozenset({"healthz", "readyz", "openapi", "docs", "plotly", "static"})
 _ENTRY = frozenset({"login.enter", "login.leave"})
 _HINT = "send it as Authorization: Bearer KEY; wattcast keys create makes one"
 
@@ -91,6 +91,15 @@ def sees(meter: str) -> bool:
     return key is None or key.sees(meter)
 
 
+def key_given() -> Key | None:
+    """The key that this request was sent with, None without one that counts. Raises Unavailable where keys were never read."""
+    if "given" not in g:
+        kind, _, text = request.headers.get("Authorization", "").partition(" ")
+        g.given = guard().key_in(text.strip()) if kind.lower() == "bearer" else None
+    found: Key | None = g.given
+    return found
+
+
 def require(scope: str, meter: str = "") -> None:
     """Raise Forbidden where the key does not allow this, NotFound where it is for another meter: not even that it exists is told."""
     key = who()
@@ -110,14 +119,13 @@ def register(app: Flask, keys: Keys, *, open_to_all: bool) -> None:
 
 
 def _pass() -> ResponseReturnValue | None:
-    if request.endpoint in _OPEN_TO_ALL or not _needed() or request.endpoint in _ENTRY:
+    if request.endpoint in OPEN_TO_ALL or not _needed() or request.endpoint in _ENTRY:
         return None
     header = request.headers.get("Authorization", "")
-    if header:
-        kind, _, text = header.partition(" ")
-        g.key = guard().key_in(text.strip()) if kind.lower() == "bearer" else None
-    elif not request.path.startswith("/api/"):
+    if not header and not request.path.startswith("/api/"):
         g.key = guard().key_of_session()
+    else:
+        g.key = key_given()
     if who() is not None:
         return None
     if request.method == "GET" and not header and not wants_json():
