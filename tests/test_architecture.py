@@ -37,9 +37,13 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "optuna": ("adapters/optuna.py",),
     "sqlalchemy": ("adapters/database", "adapters/optuna.py"),
     "alembic": ("adapters/database",),
-    "msgspec": ("adapters/database", "web/api"),
+    "msgspec": ("adapters/database", "web"),
     "flask": ("web",),
     "gunicorn": ("web/server.py",),
+    "flask_limiter": ("web/security/limits.py",),
+    "flask_wtf": ("web",),
+    "prometheus_client": ("web/telemetry.py",),
+    "structlog": ("web",),
     "typer": ("cli",),
 }
 PURE = ("meter", "forecasting")

@@ -43,6 +43,8 @@ def write_params(seed: int) -> None:
             model["recent"] = [{"column": "power_kw", "offsets": [0, 1]}]
             model["seasonal"] = [{"days": [1]}] if name == "day_ahead" else []
         for family in content["families"].values():
+            for settings in family[name].values():
+                settings.pop("rounds_for_rows", None)
             if "fast" in family[name]:
                 family[name]["fast"] = {next(iter(family[name]["fast"])): 3, "max_bin": 31}
     Path("params.yaml").write_text(yaml.safe_dump(content), "utf-8")

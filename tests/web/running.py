@@ -28,7 +28,7 @@ class Running:
     def __init__(self, store: Path, log: Path, port: int = 0, **settings: str) -> None:
         self.log = log
         with log.open("w") as out:
-            own = {"store": str(store), "port": str(port), "database": f"sqlite:///{log.parent / 'wattcast.db'}"}
+            own = {"store": str(store), "port": str(port), "logs": "quiet", "database": f"sqlite:///{log.parent / 'wattcast.db'}"}
             variables = {f"WATTCAST_{name}".upper(): value for name, value in {**own, **settings}.items()}
             command = [sys.executable, "-c", SERVE]
             self.process = subprocess.Popen(command, stdout=out, stderr=out, env=os.environ | variables, start_new_session=True)

@@ -177,7 +177,7 @@ def test_a_busy_port_moves_on_unless_it_was_asked_for(trained: Path, start: Star
 def test_an_address_that_is_not_ours_is_refused(trained: Path, host: str) -> None:
     """A host that is no address of this machine is one line that names the setting."""
     with pytest.raises(Unavailable, match="cannot listen on") as refused:
-        serve(Settings(store=trained, host=host, port=5999), port_given=True, say=print)
+        serve(Settings(store=trained, host=host, port=5999, open=True), port_given=True, say=print)
     assert "WATTCAST_HOST" in refused.value.hint
 
 

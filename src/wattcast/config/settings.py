@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -33,6 +34,9 @@ class Settings(BaseSettings):
     proxies: int = Field(0, ge=0, le=10, description="Trusted proxies in front of the service, whose X-Forwarded headers count.")
     limit: str = Field("600 per minute", description="Requests that one key, or one address, may make; empty: any number.")
     redis: str = Field("", description="URL of a Redis that workers share counts through (redis://HOST); empty: each counts for itself.")
+    logs: Literal["auto", "json", "quiet"] = Field(
+        "auto", description="json: a line for each request on stderr; quiet: faults alone; auto: quiet on a terminal, else json."
+    )
     keep_readings_days: int = Field(0, ge=0, description="Days that readings which arrived are kept for; 0: for ever.")
     keep_forecasts_days: int = Field(0, ge=0, description="Days that forecasts given out are kept for; 0: for ever.")
     meter: str = Field("", description="Meter that the page shows first; empty for the one registered last.")

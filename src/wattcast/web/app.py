@@ -16,7 +16,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from wattcast.adapters.wiring import Live, Services, connect, connect_live
 from wattcast.config import Settings
 from wattcast.serving import ForecastService
-from wattcast.web import problems
+from wattcast.web import problems, telemetry
 from wattcast.web.api import api, docs, document
 from wattcast.web.explaining import Explainer
 from wattcast.web.pages import Site, pages, site
@@ -92,6 +92,7 @@ def _secure(app: Flask, settings: Settings, live: Live) -> None:
     )
     if settings.proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, *[settings.proxies] * 2)  # type: ignore[method-assign]
+    telemetry.register(app, settings)
     limits.register(app, settings)
     guard.register(app, live.keys, open_to_all=settings.open)
     app.register_blueprint(login)

@@ -20,6 +20,7 @@ from wattcast.web import views
 from wattcast.web.explaining import Explainer
 from wattcast.web.problems import Problem, problem_of, respond, wants_json
 from wattcast.web.security.guard import require, sees, who
+from wattcast.web.telemetry import count, log, request_id
 from wattcast.web.typed import COVARIATES, FIELDS, MODELS, TypedReading, read_form
 
 pages = Blueprint("pages", __name__)
@@ -62,6 +63,14 @@ class Site:
             raise BadRequest(said, f"this key is for meter {own} alone", {"meter": f'"{name}" is not a known meter'})
         return self.service.meter(name)
 
+    def given_out(self, asked: Ask, *, logged: bool = True) -> Forecast:
+        """The forecast that is asked for, counted, and on its way to the log unless nobody knows its meter."""
+        made = self.service.forecast(asked)
+        count(made)
+        if logged:
+            self.live.written_behind.add(made, asked.now_s)
+        return made
+
 
 def site() -> Site:
     """The site of the app that answers now."""
@@ -102,7 +111,7 @@ def predict() -> ResponseReturnValue:
     try:
         meter = site().registered_meter(str(values.get("meter") or meter.id))
         typed = read_form(values)
-        forecast = service.forecast(Ask(meter.id, _FORM, int(site().now()), typed.table(meter), family=MODELS[typed.model_choice]))
+        forecast = site().given_out(Ask(meter.id, _FORM, int(site().now()), typed.table(meter), family=MODELS[typed.model_choice]))
     except BadRequest as refusal:
         if wants_json():
             return respond(problem_of(refusal))
@@ -167,7 +176,7 @@ def _answer(forecast: Forecast, typed: TypedReading) -> dict[str, object]:
 def _day_ahead(meter: Meter) -> dict[str, object]:
     """The forecast of the day ahead with what stands behind it, or the problem in its place."""
     try:
-        forecast = site().service.forecast(Ask(meter.id, _CURVE, int(site().now())))
+        forecast = site().given_out(Ask(meter.id, _CURVE, int(site().now())))
     except WattcastError as error:
         return {"forecast": None, "problem": problem_of(error)}
     stored = _stored(meter, forecast.step_s)
@@ -186,7 +195,7 @@ def _stored(meter: Meter, step_s: int) -> MeterTable | None:
     try:
         return site().live.known.latest(meter.id, step_s)
     except WattcastError as error:
-        current_app.logger.warning("%s: %s", error.title, error.message)
+        log.warning("readings not shown", kind=error.title, message=error.message, request_id=request_id())
         return None
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from flask import Flask, current_app, make_response, render_template, request
+import structlog
+from flask import Flask, current_app, g, make_response, render_template, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.sansio.response import Response
 
@@ -22,6 +23,8 @@ from wattcast.errors import (
     Unavailable,
     WattcastError,
 )
+
+log = structlog.get_logger("wattcast")
 
 LARGEST_BODY_BYTES = 64 * 1024
 _READ_AWAY_BYTES = 32 * 1024 * 1024
@@ -115,7 +118,7 @@ def problem_of(error: WattcastError) -> Problem:
         return Problem(_STATUS[type(error)], error.title, error.message, error.hint)
     if isinstance(error, NotEnoughHistory | BadMeterFile | BadParams):
         return Problem(422, error.title, error.message, error.hint)
-    current_app.logger.warning("%s: %s", error.title, error.message)
+    log.warning("refused", kind=error.title, message=error.message, request_id=g.get("request_id"))
     return Problem(503, error.title, "The service cannot answer this at the moment.", error.hint)
 
 
@@ -167,5 +170,5 @@ def register(app: Flask) -> None:
 
     @app.errorhandler(Exception)
     def unexpected(error: Exception) -> Response:
-        app.logger.error("%s %s failed", request.method, request.path, exc_info=error)
+        log.error("failed", method=request.method, path=request.path, request_id=g.get("request_id"), exc_info=error)
         return respond(Problem(500, "Internal error", "The service made a mistake; it is in its log.", "try again in a moment"))

@@ -10,9 +10,11 @@ import ctypes
 import errno
 import logging
 import os
+import shutil
 import signal
 import socket
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +32,8 @@ Say = Callable[[str], None]
 _PORTS_TRIED = 50
 _MEMORY_FOLDER = Path("/dev/shm")  # noqa: S108 (gunicorn's heartbeat: a file without a name, in memory)
 _BOOT_FAILED = 3
+# Where prometheus_client keeps the counts of several processes.
+_COUNTS = "PROMETHEUS_MULTIPROC_DIR"
 # malloc.h: blocks above this size go back to the system when they are freed.
 _M_MMAP_THRESHOLD = -3
 _LOCAL = ("127.0.0.1", "localhost", "0.0.0.0", "::1", "::")  # noqa: S104 (asked, not listened on)
@@ -48,12 +52,14 @@ def serve(settings: Settings, *, port_given: bool, say: Say) -> None:
     master = os.getpid()
     # What is buffered now would be written once more by every worker.
     sys.stdout.flush()
+    counts = _place_for_counts()
     try:
         _Server(settings, listener.detach(), lambda app: _told(app, url, say)).run()
     except SystemExit as end:
         # Workers leave by this way too: what follows `serve` is the master's alone.
         if os.getpid() != master:
             raise
+        shutil.rmtree(counts, ignore_errors=True)
         if end.code:
             raise SystemExit(1) from None
 
@@ -102,6 +108,7 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             "post_worker_init": self._announce,
             "worker_int": _leave_once,
             "worker_exit": _nothing_lost,
+            "child_exit": _forgotten,
         }
         if _MEMORY_FOLDER.is_dir() and os.access(_MEMORY_FOLDER, os.W_OK):
             chosen["worker_tmp_dir"] = str(_MEMORY_FOLDER)
@@ -139,6 +146,19 @@ def _nothing_lost(_server: Any, worker: Any) -> None:
     """A worker that leaves writes the forecasts down that it gave out."""
     if getattr(worker, "wsgi", None) is not None:
         worker.wsgi.extensions["wattcast"].live.close()
+
+
+def _forgotten(_server: Any, worker: Any) -> None:
+    """What a worker that is gone said of its present state counts no more; what it counted stays."""
+    for path in Path(os.environ[_COUNTS]).glob(f"gauge_live*_{worker.pid}.db"):
+        path.unlink(missing_ok=True)
+
+
+def _place_for_counts() -> Path:
+    """A folder for what workers count, in memory where there is some."""
+    within = _MEMORY_FOLDER if _MEMORY_FOLDER.is_dir() and os.access(_MEMORY_FOLDER, os.W_OK) else None
+    os.environ[_COUNTS] = tempfile.mkdtemp(prefix="wattcast-counts-", dir=within)
+    return Path(os.environ[_COUNTS])
 
 
 @contextmanager

@@ -76,7 +76,7 @@ def _answered(asked: ForecastRequest) -> ForecastAnswer:
     elif not known:
         raise BadRequest(f'meter "{meter.id}" is not known', "give readings", {"meter": f'"{meter.id}" is not known'})
     origin_s = instant(asked.origin, meter.zone, "origin") if asked.origin else None
-    made = given_out(meter, asked.task, table, origin_s=origin_s, family=asked.family, yearly_kwh=asked.yearly_kwh, logged=known)
+    made = here.given_out(Ask(meter.id, asked.task, int(here.now()), table, origin_s, asked.family, asked.yearly_kwh), logged=known)
     return answer_of(made, notes, asked.quantiles)
 
 
@@ -90,7 +90,9 @@ def _from_file(asked: FileForecastAsked) -> ForecastAnswer:
         wanted = [float(level) for level in asked.quantiles.split(",")] if asked.quantiles else None
     except ValueError:
         raise BadRequest("quantiles: are no numbers", "write them like 0.1,0.9", {"quantiles": "are no numbers"}) from None
-    return answer_of(given_out(meter, asked.task, table, origin_s=origin_s, family=asked.family, logged=known), sent.notes, wanted)
+    here = site()
+    made = here.given_out(Ask(meter.id, asked.task, int(here.now()), table, origin_s, asked.family), logged=known)
+    return answer_of(made, sent.notes, wanted)
 
 
 def _meter_of(meter_id: str, zone: str, flow: Flow | None, *, with_readings: bool) -> tuple[Meter, bool]:
@@ -109,25 +111,6 @@ def _meter_of(meter_id: str, zone: str, flow: Flow | None, *, with_readings: boo
         known = None
     base = known or Meter(meter_id or _NAMELESS)
     return replace(base, zone=zone or base.zone, flow=flow or base.flow), known is not None
-
-
-def given_out(
-    meter: Meter,
-    task: str,
-    table: MeterTable | None,
-    *,
-    origin_s: int | None = None,
-    family: str = "",
-    yearly_kwh: float | None = None,
-    logged: bool = True,
-) -> Forecast:
-    """The forecast of the service, and where `logged` on its way to the log."""
-    here = site()
-    now_s = int(here.now())
-    made = here.service.forecast(Ask(meter.id, task, now_s, table, origin_s, family, yearly_kwh))
-    if logged:
-        here.live.written_behind.add(made, now_s)
-    return made
 
 
 def at_step(table: MeterTable, step_s: int, task: str) -> MeterTable:

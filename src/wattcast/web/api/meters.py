@@ -14,6 +14,7 @@ from wattcast.errors import BadRequest, NotFound, Unavailable
 from wattcast.forecasting.forecast import LoggedForecast, iso
 from wattcast.meter.arrivals import StoredMeter
 from wattcast.meter.table import Meter, MeterTable
+from wattcast.serving import Ask
 from wattcast.web.api.answers import (
     Before,
     ForecastAnswer,
@@ -29,7 +30,7 @@ from wattcast.web.api.answers import (
     StoredReadings,
 )
 from wattcast.web.api.asked import ForecastsAsked, MeterFacts, MeterForecastAsked, ReadingsAsked, ReadingsSent
-from wattcast.web.api.forecasts import answer_of, at_step, given_out
+from wattcast.web.api.forecasts import answer_of, at_step
 from wattcast.web.api.operations import operation
 from wattcast.web.api.sent import CSV, NDJSON, instant, readings_sent
 from wattcast.web.api.words import METER_ID
@@ -130,7 +131,7 @@ def meter_forecast(meter_id: str, query: MeterForecastAsked) -> ForecastAnswer:
         table = here.live.known.latest(meter_id, here.service.step_of(query.task))
         if table is None:
             table = at_step(_native(meter_id), here.service.step_of(query.task), query.task)
-    return answer_of(given_out(meter, query.task, table, origin_s=origin_s, family=query.family))
+    return answer_of(here.given_out(Ask(meter.id, query.task, int(here.now()), table, origin_s, query.family)))
 
 
 @operation("GET", "/meters/{meter_id}/forecasts", PastForecasts, query=ForecastsAsked, problems=(400, 404, 422, 503), scope="forecast")

@@ -18,6 +18,8 @@ from wattcast.web.security.guard import require
 api = Blueprint("api", __name__, url_prefix="/api/v1")
 
 _PATH = re.compile(r" - at `\$(?P<path>[^`]*)`$")
+# Refusals that any operation may meet.
+_ALWAYS = (401, 403, 429)
 _JSON_BYTES = 4 * 1024 * 1024
 _encoder = msgspec.json.Encoder()
 
@@ -65,38 +67,32 @@ def operation(  # noqa: PLR0913 (what is to be said of an operation)
 
     def registered(function: Callable[..., Any]) -> Callable[..., Any]:
         summary, _, text = (function.__doc__ or "").strip().partition("\n")
-        own = Operation(
-            method,
-            path,
-            function.__name__,
-            summary,
-            " ".join(text.split()),
-            scope,
-            gives,
-            body,
-            query,
-            also,
-            (*problems, 401, 403, 429),
-            **more,
-        )
+        said = (method, path, function.__name__, summary, " ".join(text.split()))
+        own = Operation(*said, scope, gives, body, query, also, (*problems, *_ALWAYS), **more)
         OPERATIONS.append(own)
-        decode: Callable[[bytes], Any] | None = msgspec.json.Decoder(body).decode if body and not own.own else None
-
-        def answer(**parts: str) -> Response:
-            require(scope, parts.get("meter_id", ""))
-            request.max_content_length = own.largest_bytes
-            given: dict[str, Any] = dict(parts)
-            if decode is not None:
-                given["body"] = None if request.mimetype in also else _body(decode)
-            if query is not None:
-                given["query"] = _query(query) if given.get("body") is None else None
-            said = function(**given)
-            return Response(b"" if said is None else _encoder.encode(said), own.status, mimetype="application/json")
-
-        api.add_url_rule(path.replace("{", "<").replace("}", ">"), function.__name__, answer, methods=[method])
+        rule = path.replace("{", "<").replace("}", ">")
+        api.add_url_rule(rule, function.__name__, _view(own, function), methods=[method])
         return function
 
     return registered
+
+
+def _view(own: Operation, function: Callable[..., Any]) -> Callable[..., Response]:
+    """What Flask calls: the key is asked, the body and the parameters are read, and what the function says is written."""
+    decode: Callable[[bytes], Any] | None = msgspec.json.Decoder(own.body).decode if own.body and not own.own else None
+
+    def answer(**parts: str) -> Response:
+        require(own.scope, parts.get("meter_id", ""))
+        request.max_content_length = own.largest_bytes
+        given: dict[str, Any] = dict(parts)
+        if decode is not None:
+            given["body"] = None if request.mimetype in own.also else _body(decode)
+        if own.query is not None:
+            given["query"] = _query(own.query) if given.get("body") is None else None
+        said = function(**given)
+        return Response(b"" if said is None else _encoder.encode(said), own.status, mimetype="application/json")
+
+    return answer
 
 
 def _body(decode: Callable[[bytes], Any]) -> Any:

@@ -1,0 +1,120 @@
+"""What a service tells of itself: a JSON line for each request, and counts for Prometheus, right over several workers.
+
+Counts of a worker live in files below PROMETHEUS_MULTIPROC_DIR, which the server sets before its workers start: prometheus_client reads it
+when it is imported, so only workers import this.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import time
+import uuid
+from typing import Any
+
+import msgspec
+import structlog
+from flask import Flask, Response, current_app, g, request
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from wattcast.config import Settings
+from wattcast.forecasting.forecast import Forecast
+from wattcast.web.security.guard import require, who
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
+_VERSION_DIGITS = 12
+
+REQUESTS = Counter("wattcast_requests", "Requests answered.", ["operation", "method", "status"])
+SECONDS = Histogram("wattcast_request_seconds", "Time to answer.", ["operation"], buckets=_SECONDS)
+FORECASTS = Counter("wattcast_forecasts", "Forecasts given out.", ["task", "model", "version", "tier"])
+DATA_AGE = Gauge("wattcast_data_age_seconds", "Age of the readings last forecast from.", ["task", "meter"], multiprocess_mode="mostrecent")
+LOADED_AT = Gauge("wattcast_models_loaded_timestamp_seconds", "When a worker loaded its models last.", multiprocess_mode="max")
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger("wattcast")
+
+
+def register(app: Flask, settings: Settings) -> None:
+    """Have every request of the app told and counted."""
+    _configure()
+    app.config["LOG_REQUESTS"] = settings.logs == "json" or (settings.logs == "auto" and not sys.stderr.isatty())
+    app.before_request(_begins)
+    app.after_request(_ends)
+    app.add_url_rule("/metrics", view_func=metrics)
+    LOADED_AT.set_to_current_time()
+
+
+def _configure() -> None:
+    """Have log lines written to stderr: JSON, or on a terminal in words."""
+    if sys.stderr.isatty():
+        from structlog.dev import ConsoleRenderer  # noqa: PLC0415 (a service without a terminal needs none of it)
+
+        last: list[Any] = [ConsoleRenderer()]
+    else:
+        last = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(serializer=_line)]
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
+            *last,
+        ],
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+
+
+def _line(values: dict[str, Any], **_: Any) -> str:
+    return msgspec.json.encode(values, enc_hook=str).decode()
+
+
+def request_id() -> str:
+    """The id of this request: as it was sent, or made."""
+    return str(g.get("request_id", ""))
+
+
+def _begins() -> None:
+    g.began = time.perf_counter()
+    sent = request.headers.get("X-Request-ID", "")
+    g.request_id = sent if _REQUEST_ID.fullmatch(sent) else uuid.uuid4().hex
+
+
+def _ends(response: Response) -> Response:
+    took = time.perf_counter() - g.began if "began" in g else 0.0
+    operation = request.endpoint or "nothing"
+    REQUESTS.labels(operation, request.method if request.endpoint else "ANY", response.status_code).inc()
+    SECONDS.labels(operation).observe(took)
+    response.headers["X-Request-ID"] = request_id()
+    if current_app.config["LOG_REQUESTS"]:
+        key = who()
+        log.info(
+            "request",
+            request_id=request_id(),
+            method=request.method,
+            path=request.path,
+            status=response.status_code,
+            ms=round(took * 1000, 3),
+            key=key.id if key else None,
+            address=request.remote_addr,
+        )
+    return response
+
+
+def count(forecast: Forecast) -> None:
+    """Count a forecast that is given out."""
+    FORECASTS.labels(forecast.task, forecast.model, forecast.version[:_VERSION_DIGITS], forecast.tier).inc()
+    # Names that anybody can make up are no labels.
+    if forecast.data_age_s is not None and forecast.version:
+        DATA_AGE.labels(forecast.task, forecast.meter).set(forecast.data_age_s)
+
+
+def metrics() -> Response:
+    """Counts for Prometheus, over all workers."""
+    require("admin")
+    registry: Any = REGISTRY
+    if folder := os.environ.get(_FOLDER):
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry, path=folder)  # type: ignore[no-untyped-call]
+    return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
