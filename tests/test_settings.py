@@ -83,3 +83,14 @@ def test_every_field_is_described(model: Any) -> None:
     """What can be set says what it is for."""
     undescribed = [name for name, field in model.model_fields.items() if not field.description]
     assert undescribed == (["meter", "tasks", "families"] if model is Params else [])
+
+
+def test_the_table_of_settings_is_the_code() -> None:
+    """docs/settings.md has every variable, its default and what it is, and no other."""
+    rows = []
+    for name, field in Settings.model_fields.items():
+        default = int(field.default) if isinstance(field.default, bool) else field.default
+        shown = "" if field.default == "" else f"`{default}`"
+        rows.append(f"| `WATTCAST_{name.upper()}` | {shown} | {field.description} |")
+    written = (Path(__file__).parent.parent / "docs" / "settings.md").read_text("utf-8").splitlines()
+    assert [line for line in written if line.startswith("| `")] == rows
