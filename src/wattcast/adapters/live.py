@@ -45,6 +45,19 @@ class LiveReadings:
             return registered if arrived is None else arrived
         return overlaid(registered, arrived)
 
+    def meter(self, meter_id: str) -> Meter | None:
+        """A meter that readings have arrived of; where the database does not answer, one that is in memory.
+
+        Raises Unavailable where it does not answer and memory does not know either.
+        """
+        try:
+            stored = self._store.meter(meter_id)
+        except Unavailable:
+            if meter_id not in self._kept:
+                raise
+            return self._kept[meter_id].meter
+        return None if stored is None else stored.meter
+
     def _arrived(self, meter_id: str, step_s: int) -> MeterTable | None:
         kept = self._kept.get(meter_id)
         try:

@@ -47,8 +47,7 @@ class Site:
         """The meter called so, registered or with readings that arrived; None where there is none. Raises Unavailable."""
         if meter_id in self.service.manifest.meters:
             return self.service.manifest.meters[meter_id]
-        stored = self.live.readings.meter(meter_id)
-        return None if stored is None else stored.meter
+        return self.live.known.meter(meter_id)
 
     def registered_meter(self, meter_id: str = "") -> Meter:
         """The registered meter called so, or the one that is shown first to who asks. Raises Forbidden, and BadRequest for an unknown one.

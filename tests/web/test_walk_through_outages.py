@@ -1,0 +1,126 @@
+"""The walk of a new meter on PostgreSQL and Redis, each killed in the middle and brought back."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import tempfile
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from running import Running, Start
+from small_store import NOW_S, wait_for
+
+from wattcast.access import new_key
+from wattcast.adapters.database import Database, DatabaseKeys
+
+START = datetime(2010, 10, 1, tzinfo=UTC)
+ASKED = {"task": "next_minute", "readings": [{"start": "2010-11-26T21:05:00Z", "power_kw": 1.2}]}
+
+
+@pytest.fixture
+def postgresql() -> Iterator[Any]:
+    """A real PostgreSQL server that can be killed."""
+    with tempfile.TemporaryDirectory(prefix="wattcast-pg-", dir="/tmp") as folder:
+        os.environ.setdefault("XDG_RUNTIME_DIR", folder)
+        import pgserver  # noqa: PLC0415 (starts nothing, but looks for the folder above)
+
+        server = pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
+        yield server
+        server.cleanup()
+
+
+class Walker:
+    """Asks a server as one who has its key, and keeps what was said."""
+
+    def __init__(self, server: Running, key: str) -> None:
+        self.server, self.headers = server, {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+        self.statuses: Counter[int] = Counter()
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._forecasts)
+
+    def ask(self, method: str, path: str, body: Any = None) -> tuple[int, dict[str, Any]]:
+        """Status and JSON of an answer."""
+        with closing(self.server.connect()) as connection:
+            connection.request(method, f"/api/v1{path}", json.dumps(body).encode() if body else None, self.headers)
+            answer = connection.getresponse()
+            return answer.status, json.loads(answer.read())
+
+    def put(self, first: int, count: int) -> int:
+        """The status of sending hours."""
+        rows = [
+            {"start": (START + timedelta(hours=hour)).isoformat(), "power_kw": 1 + hour % 24 / 24} for hour in range(first, first + count)
+        ]
+        return self.ask("PUT", "/meters/home/readings", {"readings": rows})[0]
+
+    def __enter__(self) -> Walker:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _forecasts(self) -> None:
+        while not self._done.is_set():
+            for method, path, body in (
+                ("POST", "/forecast", ASKED),
+                ("GET", "/meters/house/forecast", None),
+                ("GET", "/meters/home/forecast", None),
+            ):
+                with suppress(http.client.HTTPException):
+                    self.statuses[self.ask(method, path, body)[0]] += 1
+
+
+def test_the_walk_goes_on_through_outages(trained: Path, start: Start, postgresql: Any, redis: tuple[str, subprocess.Popen[bytes]]) -> None:
+    """No forecast fails; readings are refused while the database is away, and those acknowledged are there afterwards."""
+    database = Database(postgresql.get_uri())
+    key, text = new_key("walker", ["admin"], "", int(NOW_S))
+    DatabaseKeys(database).add(key)
+    url, process = redis
+    server = start(trained, database=postgresql.get_uri(), redis=url, limit="100000 per minute").ready()
+    walker = Walker(server, text)
+    assert walker.put(0, 60 * 24) == 200
+    assert walker.ask("GET", "/meters/home/forecast")[0] == 200
+    with walker:
+        wait_for(lambda: walker.statuses[200] > 20)
+        os.kill(postgresql.get_pid(), signal.SIGKILL)
+        wait_for(lambda: walker.put(60 * 24, 24) == 503)
+        seen = walker.statuses[200]
+        wait_for(lambda: walker.statuses[200] > seen + 20)
+        process.kill()
+        process.wait()
+        seen = walker.statuses[200]
+        wait_for(lambda: walker.statuses[200] > seen + 20)
+        degraded = walker.server.connect()
+        degraded.request("GET", "/readyz")
+        ready = degraded.getresponse()
+        assert ready.status == 200
+        assert "database" in json.loads(ready.read())["degraded"]
+        degraded.close()
+        wait_for(lambda: _started(postgresql))
+        wait_for(lambda: walker.put(60 * 24, 24) == 200)
+    assert set(walker.statuses) == {200}
+    home = walker.ask("GET", "/meters/home")[1]["meter"]
+    assert home["readings"] == 61 * 24
+    past = walker.ask("GET", "/meters/home/forecasts")[1]["forecasts"]
+    assert [step["actual"] is not None for step in past[-1]["steps"]] == [True] * 24
+    database.close()
+
+
+def _started(server: Any) -> bool:
+    with suppress(Exception):
+        # It may take the process that was killed for one that runs.
+        server.ensure_postgres_running()
+        server.psql("select 1;")
+        return True
+    return False
