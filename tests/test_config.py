@@ -284,7 +284,7 @@ def test_facts_belong_to_the_meter_of_the_file(load: Load) -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("WATTCAST_BOGUS", "unknown variable WATTCAST_BOGUS; known: WATTCAST_HOST, WATTCAST_PORT, "),
+        ("WATTCAST_NONSENSE", "unknown variable WATTCAST_NONSENSE; known: WATTCAST_HOST, WATTCAST_PORT, "),
         ("WATTCAST_PROT", 'unknown variable WATTCAST_PROT; did you mean "WATTCAST_PORT"?'),
         ("WATTCAST_", "unknown variable WATTCAST_; known: "),
     ],
@@ -302,5 +302,5 @@ def test_what_tests_and_other_programs_set_is_no_setting(monkeypatch: pytest.Mon
     """The folder of the real meter files is not refused, and nothing is that is not called WATTCAST_."""
     before = load_settings()
     monkeypatch.setenv("WATTCAST_SHARED_DATA", "/data")
-    monkeypatch.setenv("MY_WATTCAST_BOGUS", "1")
+    monkeypatch.setenv("MY_WATTCAST_NONSENSE", "1")
     assert load_settings() == before

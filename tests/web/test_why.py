@@ -188,7 +188,7 @@ def test_a_process_that_fails_is_a_problem_and_tried_again(
     logged: str,
     client: FlaskClient,
     interpreter: Callable[[str], None],
-    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """503 with a hint, the reason in the log, no way of the server in the answer; the next question starts a process again."""
     explainer = client.application.extensions["wattcast"].explainer
@@ -198,7 +198,7 @@ def test_a_process_that_fails_is_a_problem_and_tried_again(
     assert (answer.status_code, answer.mimetype) == (503, "application/problem+json")
     assert answer.json["hint"] == "try again in a moment"
     assert answer.json["detail"] == "The service cannot answer this at the moment."
-    assert logged in caplog.text
+    assert logged in capsys.readouterr().err
     explainer.limit_s = 60
     interpreter("")
     assert asked(client).status_code == 200

@@ -61,9 +61,20 @@ def _configure() -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
             *last,
         ],
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        logger_factory=lambda *_: _Stderr(),
         cache_logger_on_first_use=False,
     )
+
+
+class _Stderr:
+    """Writes lines to what stderr is now."""
+
+    def msg(self, line: str) -> None:
+        """One line, whole, for several threads write."""
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
+
+    info = warning = error = msg
 
 
 def _line(values: dict[str, Any], **_: Any) -> str:
