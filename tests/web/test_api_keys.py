@@ -49,6 +49,9 @@ def status(client: FlaskClient, method: str, path: str, headers: dict[str, str],
 def test_nobody_gets_in_without_a_key_that_counts(client: FlaskClient, keys: DatabaseKeys) -> None:
     """401 as problem+json with what to do; health, the API's description and static files stay open."""
     good = made(keys, "admin")
+    assert client.get("/readyz").get_json() == {"ready": True, "degraded": []}
+    assert client.get("/readyz", headers=made(keys, "admin", meter="house")).get_json() == {"ready": True, "degraded": []}
+    assert client.get("/readyz", headers=good).get_json()["meters"] == ["hourly", "house"]
     spoiled = {"Authorization": good["Authorization"][:-1] + ("A" if good["Authorization"][-1] != "A" else "B")}
     basic = {"Authorization": good["Authorization"].replace("Bearer", "Basic")}
     for path in ("/api/v1/meters", "/api/v1/nothing", "/why"):
@@ -136,6 +139,13 @@ def test_without_any_key_this_machine_is_asked_for_none(trained: Path, browse: B
     client = browse(trained)
     assert client.get("/api/v1/meters").status_code == 200
     assert client.get("/").status_code == 200
+
+
+def test_others_are_never_let_in_without_a_key(trained: Path, browse: Browse) -> None:
+    """Even where the database was lost, and every key with it, a service that others reach asks for one."""
+    client = browse(trained, host="0.0.0.0")
+    assert client.get("/api/v1/meters").status_code == 401
+    assert client.get("/", headers={"Accept": "text/html"}).status_code == 303
 
 
 def test_open_means_open(trained: Path, browse: Browse, keys: DatabaseKeys) -> None:

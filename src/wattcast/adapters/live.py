@@ -82,8 +82,8 @@ class LiveReadings:
             return None
         if changed.batch is None:
             return kept
-        same = kept is not None and kept.batch is not None and kept.meter == changed.meter and changed.revision > kept.revision
-        batch = changed.batch.over(kept.batch, *changed.span) if same and kept and kept.batch else changed.batch
+        before = None if changed.whole or kept is None else kept.batch
+        batch = changed.batch if before is None else changed.batch.over(before, *changed.span)
         # One assignment: a thread that answers meanwhile keeps what it has.
         fresh = self._kept[meter_id] = _Kept(changed.meter, changed.revision, batch)
         return fresh

@@ -67,7 +67,10 @@ class Counts:
 
 @dataclass(frozen=True)
 class StoredMeter:
-    """A meter whose readings arrive here. revision: rises with any change; first_s, end_s: the span of its readings, None without any."""
+    """A meter whose readings arrive here. first_s, end_s: the span of its readings, None without any.
+
+    revision: rises with any change, from where no meter of this id ever was.
+    """
 
     meter: Meter
     step_s: int
@@ -81,13 +84,15 @@ class StoredMeter:
 class Changes:
     """What a meter's readings became: their revision, and all readings of the span that changed since the one that was asked about.
 
-    span: from its first second up to its last; batch: None where nothing changed.
+    span: from its first second up to its last; batch: None where nothing changed. whole: what was known before is of no use, for the
+    revision that was asked about is none of this meter's: it was deleted and made anew meanwhile.
     """
 
     meter: Meter
     revision: int
     span: tuple[int, int] = (0, 0)
     batch: Batch | None = None
+    whole: bool = False
 
 
 def overlaid(base: MeterTable, newer: MeterTable) -> MeterTable:

@@ -83,7 +83,6 @@ def create_app(settings: Settings, services: Services | None = None, now: Callab
 def _secure(app: Flask, settings: Settings, live: Live) -> None:
     """Keys where there are some, sessions for pages, and forms that nobody else can send."""
     app.config.update(
-        LOOPBACK=settings.loopback,
         SESSION_COOKIE_NAME="wattcast",
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
@@ -94,7 +93,7 @@ def _secure(app: Flask, settings: Settings, live: Live) -> None:
         app.wsgi_app = ProxyFix(app.wsgi_app, *[settings.proxies] * 2)  # type: ignore[method-assign]
     telemetry.register(app, settings)
     limits.register(app, settings)
-    guard.register(app, live.keys, open_to_all=settings.open)
+    guard.register(app, live.keys, open_to_all=settings.open, loopback=settings.loopback)
     app.register_blueprint(login)
     app.jinja_env.globals["entered"] = lambda: guard.who() is not None
     # What changes nothing, and what asks for its key with every request, needs no mark of a form.
@@ -109,11 +108,12 @@ def healthz() -> ResponseReturnValue:
 
 
 def readyz() -> ResponseReturnValue:
-    """Whether forecasts can be given, and from what; what does not work as it should while they are."""
+    """Whether forecasts can be given, and what does not work as it should meanwhile; from what and why, for those who may know."""
     service, live = site().service, site().live
     faults = {"database": live.known.fault, "forecast_log": live.written_behind.fault}
-    degraded = {name: fault for name, fault in faults.items() if fault}
-    return {**service.health(), "degraded": degraded}, 200 if service.ready() else 503
+    faults = {name: fault for name, fault in faults.items() if fault}
+    told = {**service.health(), "faults": faults} if guard.all_is_told() else {"ready": service.ready()}
+    return {**told, "degraded": list(faults)}, 200 if service.ready() else 503
 
 
 def openapi() -> ResponseReturnValue:

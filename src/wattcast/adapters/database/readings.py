@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
@@ -57,7 +58,11 @@ class DatabaseReadings:
         here = select(meters).where(meters.c.id == meter.id).with_for_update()
         row = connection.execute(here).one_or_none()
         if row is None:
-            made = (sqlite if self._database.sqlite else postgresql).insert(meters).values(**asdict(meter), step_s=step_s, revision=0)
+            made = (
+                (sqlite if self._database.sqlite else postgresql)
+                .insert(meters)
+                .values(**asdict(meter), step_s=step_s, revision=_beginning())
+            )
             # Another process may be making it too.
             connection.execute(made.on_conflict_do_nothing())
             row = connection.execute(here).one()
@@ -130,13 +135,16 @@ class DatabaseReadings:
                 return None
             if row.revision == since:
                 return Changes(_meter(row), row.revision)
-            if since:
-                own = (arrivals.c.meter_key == row.key) & (arrivals.c.revision > since)
+            of_meter = arrivals.c.meter_key == row.key
+            follows = connection.execute(select(arrivals.c.revision).where(of_meter, arrivals.c.revision == since)).scalar() is not None
+            if follows:
+                own = of_meter & (arrivals.c.revision > since)
                 span = tuple(connection.execute(select(func.min(arrivals.c.first_s), func.max(arrivals.c.end_s)).where(own)).one())
             else:
                 last = connection.execute(select(func.max(readings.c.start_s)).where(readings.c.meter_key == row.key)).scalar() or 0
                 span = (last - kept_s, last + row.step_s)
-            return Changes(_meter(row), row.revision, (span[0], span[1]), _read(connection, row.key, span[0], span[1], row.step_s))
+            batch = _read(connection, row.key, span[0], span[1], row.step_s)
+            return Changes(_meter(row), row.revision, (span[0], span[1]), batch, whole=not follows)
 
     def page(self, meter_id: str, first_s: int, end_s: int, limit: int) -> list[dict[str, Any]]:
         """At most `limit` readings from first_s up to end_s: start_s, power_kw, covariates and what stood there before."""
@@ -169,6 +177,11 @@ def pruned(database: Database, now_s: int, readings_s: int, forecasts_s: int) ->
         if forecasts_s:
             gone[1] = connection.execute(delete(forecasts).where(forecasts.c.last_served_s < now_s - forecasts_s)).rowcount
     return gone[0], gone[1]
+
+
+def _beginning() -> int:
+    """The revision that a new meter begins with: no other meter of its id, deleted before, had one near it."""
+    return secrets.randbelow(2**32) << 20
 
 
 def _short(value: float | None) -> float | None:

@@ -24,14 +24,16 @@ _HINT = "send it as Authorization: Bearer KEY; wattcast keys create makes one"
 
 
 class Guard:
-    """The keys as this worker knows them. open_to_all: ask for none whatever there is; clock: seconds, for how fresh they are.
+    """The keys as this worker knows them. open_to_all: ask for none whatever there is; loopback: only this machine reaches the service.
 
-    Where the database does not answer, those known last count on; where none were ever read, nobody is let in unless none are needed.
+    Where the database does not answer, those known last count on; where none were ever read, nobody is let in but on loopback.
+    clock: seconds, for how fresh they are.
     """
 
-    def __init__(self, keys: Keys, *, open_to_all: bool, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, keys: Keys, *, open_to_all: bool, loopback: bool, clock: Callable[[], float] = time.monotonic) -> None:
         self._keys = keys
         self._open_to_all = open_to_all
+        self._loopback = loopback
         self._clock = clock
         self._known: dict[str, Key] = {}
         self._read_at: float | None = None
@@ -51,8 +53,16 @@ class Guard:
         return self._known
 
     def needed(self) -> bool:
-        """Whether a request needs a key: once one was ever made, a revoked one too."""
-        return not self._open_to_all and bool(self.known())
+        """Whether a request needs a key: always where others reach the service, else once one was ever made, a revoked one too.
+
+        A database that is away shuts nobody out of a service that only its own machine reaches.
+        """
+        if self._open_to_all:
+            return False
+        try:
+            return not self._loopback or bool(self.known())
+        except Unavailable:
+            return False
 
     def session_secret(self) -> str:
         """What sessions are signed with."""
@@ -111,15 +121,23 @@ def require(scope: str, meter: str = "") -> None:
         raise NotFound(f'meter "{meter}" is not known', "GET /api/v1/meters lists those that are known")
 
 
-def register(app: Flask, keys: Keys, *, open_to_all: bool) -> None:
+def all_is_told() -> bool:
+    """Whether whoever asks may know what is inside: without a key where none is needed, else with one that may all."""
+    if not guard().needed():
+        return True
+    key = key_given()
+    return key is not None and key.may("admin") and not key.meter
+
+
+def register(app: Flask, keys: Keys, *, open_to_all: bool, loopback: bool) -> None:
     """Have every request of the app pass."""
-    app.extensions["wattcast_guard"] = Guard(keys, open_to_all=open_to_all)
+    app.extensions["wattcast_guard"] = Guard(keys, open_to_all=open_to_all, loopback=loopback)
     app.session_interface = Sessions()
     app.before_request(_pass)
 
 
 def _pass() -> ResponseReturnValue | None:
-    if request.endpoint in OPEN_TO_ALL or not _needed() or request.endpoint in _ENTRY:
+    if request.endpoint in OPEN_TO_ALL or not guard().needed() or request.endpoint in _ENTRY:
         return None
     header = request.headers.get("Authorization", "")
     if not header and not request.path.startswith("/api/"):
@@ -131,16 +149,6 @@ def _pass() -> ResponseReturnValue | None:
     if request.method == "GET" and not header and not wants_json():
         return redirect(url_for("login.enter", next=request.full_path.rstrip("?")), 303)
     raise Unauthorized("this key does not count" if header else "a key is needed", _HINT)
-
-
-def _needed() -> bool:
-    """Whether this request needs a key. A database that is away shuts nobody out of a service that only its own machine reaches."""
-    try:
-        return guard().needed()
-    except Unavailable:
-        if current_app.config["LOOPBACK"]:
-            return False
-        raise
 
 
 class Sessions(SecureCookieSessionInterface):
