@@ -5,14 +5,17 @@ A row is one (origin, lead). Numpy over the meter table's arrays, the same code 
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from wattcast.forecasting.lookback import History, Matrix, Rows, is_holiday, mean_of_measured, recent_columns, seasonal_columns
+from wattcast.forecasting.lookback import History, Matrix, Rows, recent_columns
+from wattcast.forecasting.seasons import is_holiday, mean_of_measured, seasonal_columns
 from wattcast.forecasting.spec import USUAL_DAY, FeatureSpec, Known, Scale, seasonal_names
 from wattcast.meter.clock import DAY_S, HOUR_S, Instants, local_midnight_s, utc_offset_s
+from wattcast.meter.known import KnownColumn
 from wattcast.meter.table import MeterTable, Values
 
 # Rows of features, and rows of the table that they are drawn from: what is looked at together, so that memory stays small.
@@ -44,6 +47,21 @@ class Features:
         """The rows whose target was measured and whose base is known, shape (rows,)."""
         return np.isfinite(self.targets) & np.isfinite(self.base_kw)
 
+    @classmethod
+    def blank(cls, spec: FeatureSpec, origin: Rows, lead: Rows, target_s: Instants) -> Features:
+        """Rows that are still to be written."""
+        rows = len(origin)
+        matrix, targets = np.empty((rows, len(spec.names)), dtype=np.float32), np.empty(rows, dtype=np.float32)
+        return cls(matrix, spec.names, targets, np.zeros(rows, np.float32), np.ones(rows, np.float32), origin, lead, target_s)
+
+    def rows(self, first: int, stop: int) -> Features:
+        """Rows first to stop - 1, as views of these."""
+        if (first, stop) == (0, len(self.lead)):
+            return self
+        part = slice(first, stop)
+        values = self.targets[part], self.base_kw[part], self.scale_kw[part]
+        return Features(self.matrix[part], self.names, *values, self.origin[part], self.lead[part], self.target_s[part])
+
     def in_kw(self, outputs: Matrix) -> Matrix:
         """What heads put out for these rows, shape (rows, heads), in kW."""
         return outputs * self.scale_kw[:, None] + self.base_kw[:, None]
@@ -70,54 +88,83 @@ def build_features(table: MeterTable, origins: Rows, spec: FeatureSpec, leads: R
     (origins, k) where only some leads are wanted (0: none), else all that the spec has. Targets not in the table are NaN.
     """
     origins = np.asarray(origins, dtype=np.int64)
-    if leads is None:
-        leads = leads_of(spec, table.start_s + origins * table.step_s)
-    wanted = leads > 0
-    counts = wanted.sum(axis=1)
-    ends = np.concatenate([[0], np.cumsum(counts)])
-    origin, lead = np.repeat(origins, counts), leads[wanted]
-    matrix = np.empty((len(origin), len(spec.names)), dtype=np.float32)
-    targets, base, scale = (np.full(len(origin), value, dtype=np.float32) for value in (np.nan, 0.0, 1.0))
+    return features_at(table.columns(), origins, table.start_s + origins * table.step_s, spec, table.known, leads)
+
+
+def features_at(
+    columns: Mapping[str, Values],
+    origins: Rows,
+    origins_s: Instants,
+    spec: FeatureSpec,
+    known: Mapping[str, KnownColumn],
+    leads: Rows | None = None,
+) -> Features:
+    """`build_features` of columns whose rows may be those of several tables, laid end to end.
+
+    origins_s: the instant of each origin. What one table ends with and the next begins with must be as far apart as the spec looks back.
+    """
+    leads = leads_of(spec, origins_s) if leads is None else leads
+    counts = np.count_nonzero(leads, axis=1)
+    lead = leads[leads > 0]
+    target_s = np.repeat(origins_s, counts) + (lead - 1) * spec.step_s
+    found = Features.blank(spec, np.repeat(origins, counts), lead, target_s)
     across = int(origins.max() - origins.min()) + 1 if len(origins) else 1
     block = max(min(_BLOCK // leads.shape[1], len(origins) * _STRETCH // across), 1)
+    end = 0
     for first in range(0, len(origins), block):
-        part = slice(first, min(first + block, len(origins)))
-        rows = slice(ends[part.start], ends[part.stop])
+        some = slice(first, first + block)
+        begin, end = end, end + int(counts[some].sum())
         # Only the stretch that this block can see, so that memory does not grow with the table.
-        reach = max(int(origins[part].min()) - spec.history_steps, 0)
-        history = History(table.rows(reach, int(origins[part].max()) + spec.last_lead))
-        _fill(matrix[rows], history, origins[part] - reach, counts[part], lead[rows], spec)
-        if spec.target == "change":
-            base[rows] = history.at("power_kw", origin[rows] - reach - 1)
-        elif spec.target == "deviation":
-            base[rows] = mean_of_measured([matrix[rows, spec.names.index(name)] for name in _USUAL_NAMES])
-        if spec.scale is not None:
-            scale[rows] = _scaled(matrix[rows], history, origin[rows] - reach, spec, spec.scale)
-        targets[rows] = (history.at("power_kw", origin[rows] - reach + lead[rows] - 1) - base[rows]) / scale[rows]
-    return Features(matrix, spec.names, targets, base, scale, origin, lead, table.start_s + (origin + lead - 1) * table.step_s)
+        reach = max(int(origins[some].min()) - spec.history_steps, 0)
+        stop = int(origins[some].max()) + spec.last_lead
+        history = History({name: values[reach:stop] for name, values in columns.items()}, spec.layout.columns)
+        _fill(found.rows(begin, end), history, _Origins(origins[some] - reach, origins_s[some], counts[some], reach), known, spec)
+    return found
 
 
-def _fill(out: Matrix, history: History, origins: Rows, counts: Rows, lead: Rows, spec: FeatureSpec) -> None:
-    """Write the columns of one block of origins, left to right, in the order of `spec.names`."""
-    table = history.table
-    origin = np.repeat(origins, counts)
-    targets = table.start_s + (origin + lead - 1) * table.step_s
-    blocks: list[npt.NDArray[np.generic]] = [lead[:, None]] if spec.last_lead > 1 else []
-    blocks += [np.repeat(recent_columns(history, origins, part, spec.event_memory), counts, axis=0) for part in spec.recent]
-    blocks += [seasonal_columns(history, origin, targets, part, spec) for part in spec.seasonal]
-    blocks += [_known_columns(table, origin, targets, part) for part in spec.known]
-    if spec.calendar:
-        blocks.append(_calendar(targets, spec))
+@dataclass(frozen=True, eq=False)
+class _Origins:
+    """The origins of one block: as rows of its history, as instants, with how many leads each has. reach: the history's first row."""
+
+    rows: Rows
+    instants: Instants
+    counts: Rows
+    reach: int
+
+
+def _fill(out: Features, history: History, origins: _Origins, known: Mapping[str, KnownColumn], spec: FeatureSpec) -> None:
+    """Write one block: the columns of the matrix, left to right, in the order of `spec.names`, and what targets count from."""
+    matrix, row, at = out.matrix, out.origin - origins.reach, 0
+    if spec.last_lead > 1:
+        matrix[:, 0] = out.lead
+        at = 1
+    if spec.recent:
+        recent = recent_columns(history, origins.rows, spec)
+        matrix[:, at : at + recent.shape[1]] = recent if len(recent) in (1, len(row)) else np.repeat(recent, origins.counts, axis=0)
+        at += recent.shape[1]
+    if spec.seasonal:
+        matrix[:, at : at + spec.layout.seasonal_width] = seasonal_columns(history, row, out.lead, out.target_s, spec)
+        at += spec.layout.seasonal_width
+    for part in spec.known:
+        columns = _known_columns(known, out.target_s, np.repeat(origins.instants, origins.counts), spec.step_s, part)
+        matrix[:, at : at + columns.shape[1]] = columns
+        at += columns.shape[1]
+    for number, column in enumerate(_calendar(out.target_s, spec), at):
+        matrix[:, number] = column
+    if spec.target == "change":
+        out.base_kw[:] = history.at(0, row - 1)
+    elif spec.target == "deviation":
+        out.base_kw[:] = mean_of_measured([matrix[:, spec.names.index(name)] for name in _USUAL_NAMES])
     if spec.scale is not None:
-        blocks.append(np.empty((len(origin), 1), dtype=np.float32))
-    np.concatenate(blocks, axis=1, out=out, casting="same_kind")
+        out.scale_kw[:] = _scaled(matrix, history, row, spec, spec.scale)
+    out.targets[:] = (history.at(0, row + out.lead - 1) - out.base_kw) / out.scale_kw
 
 
 def _scaled(matrix: Matrix, history: History, origin: Rows, spec: FeatureSpec, scale: Scale) -> Values:
     """Divide the loads in these rows by their scale, which is returned in kW, and say for how many days the meter was measured."""
     per_day = DAY_S // spec.step_s
-    window = np.array([scale.days * per_day])
-    total, count = (history.moment("power_kw", power, origin, window)[:, 0] for power in (1, 0))
+    power = np.zeros(1, dtype=np.int64)
+    total, count = (found[:, 0] for found in history.sums(origin, power[None, :] + scale.days * per_day, power, power, (1, 0)))
     prior = scale.prior_days * per_day
     scale_kw = np.maximum((np.abs(total) + scale.prior_kw * prior) / (count + prior), _LEAST_SCALE_KW).astype(np.float32)
     names = spec.names
@@ -129,15 +176,14 @@ def _scaled(matrix: Matrix, history: History, origin: Rows, spec: FeatureSpec, s
     return scale_kw
 
 
-def _known_columns(table: MeterTable, origin: Rows, targets: Instants, part: Known) -> Matrix:
+def _known_columns(known: Mapping[str, KnownColumn], targets: Instants, origins_s: Instants, step_s: int, part: Known) -> Matrix:
     """What was known at each row's origin of the column around its target, NaN where it was not known yet."""
-    origins_s = table.start_s + origin * table.step_s
-    column = table.known.get(part.column)
+    column = known.get(part.column)
     if column is None:
-        return np.full((len(origin), len(part.offsets) + len(part.means)), np.nan, dtype=np.float32)
+        return np.full((len(targets), len(part.offsets) + len(part.means)), np.nan, dtype=np.float32)
     farthest = max([*(offset for offset in part.offsets), *(width - 1 for width in part.means)])
     nearest = min([*part.offsets, 0])
-    at = {offset: column.as_of(targets - offset * table.step_s, origins_s) for offset in range(nearest, farthest + 1)}
+    at = {offset: column.as_of(targets - offset * step_s, origins_s) for offset in range(nearest, farthest + 1)}
     columns = [at[offset] for offset in part.offsets]
     for width in part.means:
         window = np.stack([at[offset] for offset in range(width)])
@@ -145,18 +191,32 @@ def _known_columns(table: MeterTable, origin: Rows, targets: Instants, part: Kno
     return np.stack(columns, axis=1)
 
 
-def _calendar(targets: Instants, spec: FeatureSpec) -> Matrix:
+def _calendar(targets: Instants, spec: FeatureSpec) -> Iterator[npt.NDArray[np.generic]]:
     """The calendar of the target's local time: hour (0 to 24, with its fraction), weekday (Monday 0), day of the year (0 to 366), holiday.
 
     weekdays: one column each, 0 or 1; year: waves of one, two and three turns a year, -1 to 1.
     """
+    if not spec.calendar:
+        return
     local = targets + utc_offset_s(spec.zone, targets)
-    day, second = np.divmod(local, DAY_S)
+    day = local // DAY_S
+    for name in spec.calendar:
+        match name:
+            case "hour":
+                yield (local - day * DAY_S) / HOUR_S
+            case "weekday":
+                yield (day + 3) % 7
+            case "holiday":
+                yield is_holiday(day, spec)
+            case "day_of_year":
+                yield _day_of_year(day)
+            case "weekdays":
+                yield from ((day + 3) % 7 == number for number in range(7))
+            case "year":
+                turns = 2 * np.pi * _day_of_year(day) / _DAYS_OF_YEAR
+                yield from (wave(number * turns) for number in (1, 2, 3) for wave in (np.sin, np.cos))
+
+
+def _day_of_year(day: Instants) -> Instants:
     dates = day.astype("datetime64[D]")
-    day_of_year = (dates - dates.astype("datetime64[Y]")).astype(np.int64)
-    weekday = (day + 3) % 7
-    turns = 2 * np.pi * day_of_year / _DAYS_OF_YEAR
-    waves = [wave(number * turns) for number in (1, 2, 3) for wave in (np.sin, np.cos)]
-    columns = {"hour": [second / HOUR_S], "weekday": [weekday], "day_of_year": [day_of_year], "holiday": [is_holiday(day, spec)]}
-    columns |= {"weekdays": [weekday == number for number in range(7)], "year": waves}
-    return np.stack([column for name in spec.calendar for column in columns[name]], axis=1).astype(np.float32)
+    return np.asarray((dates - dates.astype("datetime64[Y]")).astype(np.int64))

@@ -1,4 +1,4 @@
-"""What a row of features looks back on: columns of the meter table before an origin, or before a target."""
+"""What a row of features looks back on before its origin: columns of the meter table, all of one kind read in one step."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from wattcast.forecasting.spec import FeatureSpec, Recent, Seasonal, all_days
-from wattcast.meter.clock import DAY_S, HOUR_S, Instants, utc_offset_s, wall_clock_days_before
-from wattcast.meter.table import MeterTable, Values
+from wattcast.forecasting.layout import Reads
+from wattcast.forecasting.spec import FeatureSpec, Recent
+from wattcast.meter.table import Values
 
 Matrix = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]
@@ -18,37 +18,60 @@ Sums = npt.NDArray[np.float64]
 
 
 class History:
-    """The table's columns, padded so that a row outside it reads as NaN, with running sums made once and only where asked for."""
+    """Columns of a table, padded so that a row outside it reads as NaN. wanted: the names of those that are read; block: in this order.
 
-    def __init__(self, table: MeterTable) -> None:
-        self.table = table
-        self._padded: dict[str, Values] = {}
-        self._sums: dict[tuple[str, int], Sums] = {}
+    measured: the columns that the table has, all of one length; those derived from them are computed where they are wanted.
+    """
+
+    def __init__(self, measured: Mapping[str, Values], wanted: tuple[str, ...]) -> None:
+        self.length = len(measured["power_kw"])
+        self.block = np.full((len(wanted), self.length + 2), np.nan, dtype=np.float32)
+        for number, name in enumerate(wanted):
+            if (values := _column(measured, name)) is not None:
+                self.block[number, 1:-1] = values
+        self._numbers = {name: number for number, name in enumerate(wanted)}
         self._events: dict[tuple[str, float, str], Events] = {}
 
-    def values(self, column: str) -> Values:
-        """The column between two edges of NaN."""
-        if column not in self._padded:
-            edge = np.full(1, np.nan, dtype=np.float32)
-            self._padded[column] = np.concatenate([edge, _column(self.table, column), edge])
-        return self._padded[column]
+    def at(self, column: int, rows: Rows) -> Values:
+        """The column of this number at these rows of the table, NaN outside it."""
+        values: Values = self.block[column][np.minimum(np.maximum(rows + 1, 0), self.length + 1)]
+        return values
 
-    def at(self, column: str, rows: Rows) -> Values:
-        """The column at these rows of the table, NaN outside it."""
-        return self.values(column)[np.clip(rows + 1, 0, len(self.table) + 1)]
+    def named(self, column: str) -> Values:
+        """The column of this name between two edges of NaN."""
+        values: Values = self.block[self._numbers[column]]
+        return values
 
-    def moment(self, column: str, power: int, origins: Rows, windows: Rows) -> Sums:
-        """Sum of value**power (power 0: the count) of what was measured in the last `windows` rows before each origin."""
-        key = (column, power)
-        if key not in self._sums:
-            values = self.values(column)[1:-1].astype(np.float64)
-            terms = np.where(np.isfinite(values), values**power, 0.0)
-            self._sums[key] = np.concatenate([[0.0], np.cumsum(terms)])
-        sums = self._sums[key]
-        top = len(self.table)
-        upto = np.clip(origins, 0, top)[:, None]
-        moments: Sums = sums[upto] - sums[np.clip(origins[:, None] - windows, 0, top)]
-        return moments
+    def before(self, origins: Rows, reads: Reads) -> Matrix:
+        """What each of `reads` was so many steps before the last reading known at each origin, shape (origins, reads)."""
+        values: Matrix = self.block[reads.column, np.maximum(origins[:, None] - reads.steps, 0)]
+        return values
+
+    def sums(self, origins: Rows, windows: Rows, columns: Rows, number: Rows, powers: tuple[int, ...]) -> list[Sums]:
+        """For each power the sum of value**power (0: the count) of what was measured in the last `windows` rows before each origin.
+
+        windows: shape (origins or 1, reads); columns: the numbers of those that are read, each once; number: which of them each read is
+        of. Each sum has shape (origins, reads).
+        """
+        first = max(int(origins.min()) - int(windows.max()), 0)
+        upto = np.minimum(origins, self.length)[:, None] - first
+        since = np.maximum(upto - windows, 0)
+        values = self.block[columns, first + 1 : int(origins.max()) + 1].astype(np.float64)
+        measured = np.isfinite(values)
+        known = np.where(measured, values, 0.0)
+        found = []
+        for power in powers:
+            running = np.zeros((len(columns), values.shape[1] + 1))
+            np.cumsum(measured if power == 0 else known**power, axis=1, out=running[:, 1:])
+            found.append(running[number, upto] - running[number, since])
+        return found
+
+    def mean(self, origins: Rows, windows: Rows, column: str) -> Sums:
+        """The mean of what was measured of one column in the last `windows` rows before each origin, shape (origins,); NaN of nothing."""
+        only = np.zeros(1, dtype=np.int64)
+        total, count = self.sums(origins, windows[:, None], only + self._numbers[column], only, (1, 0))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.asarray((total / count)[:, 0])
 
     def events(self, column: str, threshold: float) -> Events:
         """Where the column changed by more than the threshold between two readings."""
@@ -62,7 +85,7 @@ class History:
 
     def _once(self, key: tuple[str, float, str], happens: Callable[[Values, Values], npt.NDArray[np.bool_]]) -> Events:
         if key not in self._events:
-            values = self.values(key[0])
+            values = self.named(key[0])
             changes = np.diff(values)
             happened = happens(values, changes)
             last = np.maximum.accumulate(np.where(happened, np.arange(len(changes)), -1))
@@ -86,43 +109,47 @@ class Events:
         ages, seen, rows = [], [], []
         for _ in range(number):
             seen.append((at >= 0) & (known - at < memory))
-            rows.append(np.clip(at, 0, None))
+            rows.append(np.maximum(at, 0))
             ages.append(np.where(seen[-1], known - at, memory))
             at = np.where(at >= 0, self.last[rows[-1]], -1)
         return ages, seen, rows
 
 
-def recent_columns(history: History, origins: Rows, part: Recent, memory: int) -> Matrix:
-    """The columns of one Recent, shape (origins, columns), in the order of its names."""
-    blocks: list[npt.NDArray[np.floating]] = []
-    if part.offsets:
-        blocks.append(history.at(part.column, origins[:, None] - 1 - np.array(part.offsets)))
-    windows = np.array(part.means + part.spreads, dtype=np.int64)
-    if windows.size:
-        with np.errstate(invalid="ignore", divide="ignore"):
-            count = history.moment(part.column, 0, origins, windows)
-            mean = history.moment(part.column, 1, origins, windows) / count
-            blocks.append(mean[:, : len(part.means)])
-            if part.spreads:
-                square = history.moment(part.column, 2, origins, windows) / count
-                spread = np.sqrt(np.maximum(square - mean**2, 0.0))
-                blocks.append(spread[:, len(part.means) :])
-    if part.extremes:
-        window = history.at(part.column, origins[:, None] - 1 - np.arange(max(part.extremes)))
-        for width in part.extremes:
-            blocks.append(np.fmin.reduce(window[:, :width], axis=1)[:, None])
-            blocks.append(np.fmax.reduce(window[:, :width], axis=1)[:, None])
-    if part.changes:
-        last = history.at(part.column, origins - 1)[:, None]
-        blocks.append(last - history.at(part.column, origins[:, None] - 1 - np.array(part.changes)))
-    if part.event is not None:
-        blocks.append(_event_columns(history, origins, part, memory))
-    if part.level is not None:
-        blocks.append(_switch_columns(history, origins, part, memory))
-    return np.concatenate(blocks, axis=1).astype(np.float32)
+def recent_columns(history: History, origins: Rows, spec: FeatureSpec) -> Matrix:
+    """The columns of every Recent of the spec, shape (origins, columns), in the order of its names."""
+    layout = spec.layout.recent
+    if len(layout.offsets) == layout.width:
+        return history.before(origins, layout.offsets)
+    out = np.empty((len(origins), layout.width), dtype=np.float32)
+    if len(layout.offsets):
+        out[:, layout.offsets.place] = history.before(origins, layout.offsets)
+    if len(layout.changes):
+        last = history.block[layout.changes.column, origins[:, None]]
+        out[:, layout.changes.place] = last - history.before(origins, layout.changes)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        if len(layout.means):
+            count, total = _sums(history, origins, layout.means, (0, 1))
+            out[:, layout.means.place] = total / count
+        if len(layout.spreads):
+            count, total, square = _sums(history, origins, layout.spreads, (0, 1, 2))
+            out[:, layout.spreads.place] = np.sqrt(np.maximum(square / count - (total / count) ** 2, 0.0))
+    for place, part in layout.extremes:
+        window = history.named(part.column)[np.maximum(origins[:, None] - np.arange(max(part.extremes)), 0)]
+        for number, width in enumerate(part.extremes):
+            np.fmin.reduce(window[:, :width], axis=1, out=out[:, place + 2 * number])
+            np.fmax.reduce(window[:, :width], axis=1, out=out[:, place + 2 * number + 1])
+    for columns, parts in ((_event_columns, layout.events), (_switch_columns, layout.switches)):
+        for place, part in parts:
+            for number, values in enumerate(columns(history, origins, part, spec.event_memory), place):
+                out[:, number] = values
+    return out
 
 
-def _event_columns(history: History, origins: Rows, part: Recent, memory: int) -> Matrix:
+def _sums(history: History, origins: Rows, reads: Reads, powers: tuple[int, ...]) -> list[Sums]:
+    return history.sums(origins, reads.steps[None, :], reads.distinct, reads.number, powers)
+
+
+def _event_columns(history: History, origins: Rows, part: Recent, memory: int) -> list[npt.NDArray[np.generic]]:
     """Of the last events the age in steps (`memory` where older) and the size (NaN beyond `memory`), and of the last the run before it."""
     events = history.events(part.column, part.event or 0.0)
     ages, seen, rows = events.ages(origins, memory, part.events + 1)
@@ -130,83 +157,22 @@ def _event_columns(history: History, origins: Rows, part: Recent, memory: int) -
     for number in range(part.events):
         columns += [ages[number], np.where(seen[number], events.changes[rows[number]], np.nan)]
     columns.append(np.where(seen[1], ages[1] - ages[0], np.nan))
-    columns += [events.count[origins] - events.count[np.clip(origins - width, 0, None)] for width in part.counts]
-    return np.stack(columns, axis=1).astype(np.float32)
+    columns += [events.count[origins] - events.count[np.maximum(origins - width, 0)] for width in part.counts]
+    return columns
 
 
-def _switch_columns(history: History, origins: Rows, part: Recent, memory: int) -> Matrix:
+def _switch_columns(history: History, origins: Rows, part: Recent, memory: int) -> list[npt.NDArray[np.generic]]:
     """How long the column has been on or off and the states before lasted (NaN beyond `memory`), and what the last like this one says."""
     switches = history.switches(part.column, part.level or 0.0)
     ages, seen, _ = switches.ages(origins, memory, part.runs + 1)
     runs = [np.where(after, older - newer, np.nan) for newer, older, after in zip(ages, ages[1:], seen[1:], strict=False)]
     age = ages[0]
-    since = (age + 1)[:, None]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean = history.moment(part.column, 1, origins, since)[:, 0] / history.moment(part.column, 0, origins, since)[:, 0]
+    mean = history.mean(origins, age + 1, part.column)
     # Two switches ago the state was the same: the step that followed when it was as old as now.
-    then = np.clip(origins - ages[2] + age, 0, origins - 1)
+    then = np.minimum(np.maximum(origins - ages[2] + age, 0), np.maximum(origins - 1, 0))
     echo = np.where(seen[2], switches.changes[then], np.nan)
-    return np.stack([age, *runs, runs[1] - age, mean, echo], axis=1).astype(np.float32)
+    return [age, *runs, runs[1] - age, mean, echo]
 
-
-def seasonal_columns(history: History, origins: Rows, targets: Instants, part: Seasonal, spec: FeatureSpec) -> Matrix:
-    """Lags and means over earlier days, shape (rows, columns): NaN at leads from which a day does not reach back past the origin.
-
-    origins, targets: of every row, as rows of the table and as instants.
-    """
-    table = history.table
-
-    def lagged(instants: Instants) -> Values:
-        rows = (instants - table.start_s) // table.step_s
-        if not part.nearby:
-            return np.where(rows < origins, history.at(part.column, rows), np.float32(np.nan))
-        around = [rows + step for step in range(-part.nearby, part.nearby + 1)]
-        return mean_of_measured([np.where(near < origins, history.at(part.column, near), np.float32(np.nan)) for near in around])
-
-    days = all_days(part)
-    by_day = {day: lagged(wall_clock_days_before(spec.zone, targets, day)) for day in days}
-    columns = [by_day[day] for day in part.days]
-    columns += [lagged(targets - hours * HOUR_S) for hours in part.hours]
-    weight = {day: 0.5 ** (day / part.half_life) if part.half_life else 1.0 for day in days}
-    columns += [mean_of_measured([by_day[day] for day in mean], [weight[day] for day in mean]) for mean in part.means]
-    if part.kinds and len(targets):
-        alike = _of_the_same_kind(targets, by_day, max(part.kinds), spec)
-        spans = [range(1, longest + 1) for longest in part.kinds]
-        columns += [mean_of_measured([alike[day] for day in span], [weight[day] for day in span]) for span in spans]
-    elif part.kinds:
-        columns += [np.empty(0, dtype=np.float32)] * len(part.kinds)
-    return np.stack(columns, axis=1)
-
-
-def _of_the_same_kind(targets: Instants, by_day: Mapping[int, Values], longest: int, spec: FeatureSpec) -> dict[int, Values]:
-    """The value of each day before, NaN where that day is of another kind than the target's: workday, Saturday, Sunday or holiday."""
-    local_day = (targets + utc_offset_s(spec.zone, targets)) // DAY_S
-    first = int(local_day.min()) - longest
-    days = np.arange(first, int(local_day.max()) + 1)
-    weekday = (days + 3) % 7
-    kinds = np.where(is_holiday(days, spec) | (weekday == 6), 2, weekday == 5)
-    place = local_day - first
-    return {day: np.where(kinds[place - day] == kinds[place], by_day[day], np.float32(np.nan)) for day in range(1, longest + 1)}
-
-
-def is_holiday(local_days: Rows, spec: FeatureSpec) -> npt.NDArray[np.bool_]:
-    """Whether each local day, counted from 1970-01-01, is one of the spec's holidays."""
-    return np.isin(local_days + _EPOCH, np.asarray(spec.holidays, dtype=np.int64))
-
-
-def mean_of_measured(columns: list[Values], weights: list[float] | None = None) -> Values:
-    """The mean, row by row, of the columns that were measured there; NaN where none was. weights: of the columns, by default equal."""
-    total, weight = np.zeros(len(columns[0])), np.zeros(len(columns[0]))
-    for column, share in zip(columns, weights or [1.0] * len(columns), strict=False):
-        measured = np.isfinite(column)
-        total += np.where(measured, column, 0.0) * share
-        weight += measured * share
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(total / weight, dtype=np.float32)
-
-
-# The proleptic ordinal of 1970-01-01.
-_EPOCH = 719_163
 
 _Derived = tuple[tuple[str, ...], Callable[..., Values]]
 DERIVED: Mapping[str, _Derived] = {
@@ -233,9 +199,10 @@ def available_columns(columns: set[str]) -> set[str]:
     return columns | {name for name, (needs, _) in DERIVED.items() if set(needs) <= columns}
 
 
-def _column(table: MeterTable, name: str) -> Values:
-    columns = table.columns()
-    if name in DERIVED and name not in columns:
-        needs, compute = DERIVED[name]
-        return np.asarray(compute(*(_column(table, need) for need in needs)), dtype=np.float32)
-    return columns.get(name, np.full(len(table), np.nan, dtype=np.float32))
+def _column(measured: Mapping[str, Values], name: str) -> Values | None:
+    if name in measured:
+        return measured[name]
+    needs, compute = DERIVED.get(name, ((), None))
+    if compute is None or not set(needs) <= measured.keys():
+        return None
+    return np.asarray(compute(*(measured[need] for need in needs)), dtype=np.float32)

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
+import numpy as np
+import numpy.typing as npt
 from pydantic import BeforeValidator, Field
 
 from wattcast.errors import LeakingSpec
+from wattcast.forecasting.layout import Layout
 from wattcast.meter.clock import DAY_S, HOUR_S
 
 Target = Literal["level", "change", "deviation"]
@@ -141,12 +144,22 @@ class FeatureSpec:
         """The names of the columns that come from what is known ahead."""
         return tuple(name for part in self.known for name in _known_names(part))
 
-    @property
+    @cached_property
+    def layout(self) -> Layout:
+        """Where the columns that look back come from and stand."""
+        return Layout.of(self.recent, tuple((part, len(seasonal_names(part))) for part in self.seasonal))
+
+    @cached_property
+    def holiday_ordinals(self) -> npt.NDArray[np.int64]:
+        """The holidays, rising."""
+        return np.array(sorted(self.holidays), dtype=np.int64)
+
+    @cached_property
     def last_lead(self) -> int:
         """The furthest lead that any origin has: with a gate, the end of a next day of 25 hours."""
         return self.horizon if self.gate_s is None else (DAY_S - self.gate_s + DAY_S + HOUR_S) // self.step_s
 
-    @property
+    @cached_property
     def history_steps(self) -> int:
         """How many readings before the origin a row can depend on."""
         reach = [1]

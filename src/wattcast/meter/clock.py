@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
@@ -40,20 +41,33 @@ def utc_offset_s(zone: str, instants: Instants) -> Instants:
     """Seconds to add to each UTC instant (epoch seconds, any shape) to get the wall clock of `zone`."""
     if instants.size == 0:
         return np.zeros_like(instants)
-    first = datetime.fromtimestamp(int(instants.min()), UTC).year
-    last = datetime.fromtimestamp(int(instants.max()), UTC).year
-    changes, offsets = _offset_changes(zone, first, last)
-    return offsets[np.searchsorted(changes, instants, side="right")]
+    first, last = int(instants.min()), int(instants.max())
+    changes, offsets = _offset_changes(zone, _year(first), _year(last))
+    if bisect_right(changes, first) == bisect_right(changes, last):
+        return np.full(instants.shape, offsets[bisect_right(changes, first)])
+    return np.asarray(offsets)[np.searchsorted(changes, instants, side="right")]
 
 
-def wall_clock_days_before(zone: str, instants: Instants, days: int) -> Instants:
+def wall_clock_days_before(zone: str, instants: Instants, days: int | Instants) -> Instants:
     """The instants at which the wall clock of `zone` showed the same time `days` days earlier.
 
     Of a time that the clock showed twice the first showing is taken; one that it skipped is read by the offset before the change.
     """
-    wall = instants + utc_offset_s(zone, instants) - days * DAY_S
-    guess = wall - utc_offset_s(zone, instants)
+    back = np.asarray(days, dtype=np.int64) * DAY_S
+    if instants.size == 0 or back.size == 0:
+        return instants - back
+    earliest, latest = int(instants.min()) - int(back.max()) - DAY_S, int(instants.max()) + DAY_S
+    changes, _ = _offset_changes(zone, _year(earliest), _year(latest))
+    if bisect_right(changes, earliest) == bisect_right(changes, latest):
+        return instants - back
+    offset = utc_offset_s(zone, instants)
+    wall = instants + offset - back
+    guess = wall - offset
     return wall - utc_offset_s(zone, guess)
+
+
+def _year(instant: int) -> int:
+    return datetime.fromtimestamp(instant, UTC).year
 
 
 def season_and_third(zone: str, instants: Instants) -> tuple[Instants, Instants, Instants]:
@@ -77,7 +91,7 @@ def local_midnight_s(zone: str, instants: Instants, days: int) -> Instants:
 
 
 @lru_cache(maxsize=256)
-def _offset_changes(zone: str, first_year: int, last_year: int) -> tuple[Instants, Instants]:
+def _offset_changes(zone: str, first_year: int, last_year: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """The instants at which the offset changes within these years, and the offsets before, between and after them."""
     tz = zone_of(zone)
     start = int(datetime(max(first_year, 2) - 1, 12, 31, tzinfo=UTC).timestamp())
@@ -90,7 +104,7 @@ def _offset_changes(zone: str, first_year: int, last_year: int) -> tuple[Instant
         if after != offsets[-1]:
             changes.append(_first_with(tz, probe, probe + DAY_S, after))
             offsets.append(after)
-    return np.array(changes, dtype=np.int64), np.array(offsets, dtype=np.int64)
+    return tuple(changes), tuple(offsets)
 
 
 def _first_with(tz: tzinfo, low: int, high: int, offset: int) -> int:

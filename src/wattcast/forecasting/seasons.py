@@ -1,0 +1,93 @@
+"""What a row of features looks back on before its target: the same time of earlier days, one by one and in the mean."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from wattcast.forecasting.layout import SeasonalLayout
+from wattcast.forecasting.lookback import History, Matrix, Rows
+from wattcast.forecasting.spec import FeatureSpec
+from wattcast.meter.clock import DAY_S, HOUR_S, Instants, utc_offset_s, wall_clock_days_before
+from wattcast.meter.table import Values
+
+Mask = npt.NDArray[np.bool_]
+
+# The proleptic ordinal of 1970-01-01.
+_EPOCH = 719_163
+
+
+def seasonal_columns(history: History, origins: Rows, lead: Rows, targets: Instants, spec: FeatureSpec) -> Matrix:
+    """The columns of every Seasonal of the spec, shape (rows, columns): NaN at leads from which a day does not reach back past the origin.
+
+    origins, lead, targets: of every row, the first as rows of the table, the last as instants.
+    """
+    out = np.empty((len(targets), spec.layout.seasonal_width), dtype=np.float32)
+    for part in spec.layout.seasonal if len(targets) else ():
+        by_day = _lagged(
+            history, origins, lead, targets[:, None] - wall_clock_days_before(spec.zone, targets[:, None], part.days), part, spec
+        )
+        out[:, part.day_places] = by_day[:, part.day_numbers]
+        if len(part.hours):
+            out[:, part.hour_places] = _lagged(history, origins, lead, part.hours * HOUR_S, part, spec)
+        measured = np.isfinite(by_day)
+        known = np.where(measured, by_day, 0.0).astype(np.float64)
+        if len(part.mean_places):
+            out[:, part.mean_places] = _weighted(known, measured, part.mean_weights)
+        if len(part.kind_places):
+            alike = measured & _of_the_same_kind(targets, part.days, spec)
+            out[:, part.kind_places] = _weighted(np.where(alike, known, 0.0), alike, part.kind_weights)
+    return out
+
+
+def _lagged(history: History, origins: Rows, lead: Rows, back_s: Instants, part: SeasonalLayout, spec: FeatureSpec) -> Values:
+    """The column so many seconds before each target (with the steps near it, in the mean), NaN where it lies past the origin.
+
+    back_s: shape (rows or 1, lags); the outcome (rows, lags).
+    """
+    ahead = (lead - 1)[:, None] - -(-back_s // spec.step_s)
+    if not part.nearby:
+        return np.where(ahead < 0, history.at(part.column, origins[:, None] + ahead), np.float32(np.nan))
+    near = ahead[:, :, None] + np.arange(-part.nearby, part.nearby + 1)
+    values = np.where(near < 0, history.at(part.column, origins[:, None, None] + near), np.float32(np.nan))
+    measured = np.isfinite(values)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean: Values = (np.where(measured, values, 0.0).sum(axis=2, dtype=np.float64) / measured.sum(axis=2)).astype(np.float32)
+    return mean
+
+
+def _weighted(known: npt.NDArray[np.float64], measured: Mask, weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Means over days, shape (rows, means), of what was measured; NaN where nothing was. weights: shape (days, means)."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        means: npt.NDArray[np.float64] = (known @ weights) / (measured.astype(np.float64) @ weights)
+    return means
+
+
+def _of_the_same_kind(targets: Instants, days: Rows, spec: FeatureSpec) -> Mask:
+    """Whether each of these days before a target's is of its kind: workday, Saturday, Sunday or holiday. Shape (targets, days)."""
+    local_day = (targets + utc_offset_s(spec.zone, targets)) // DAY_S
+    first = int(local_day.min()) - int(days.max())
+    every = np.arange(first, int(local_day.max()) + 1)
+    weekday = (every + 3) % 7
+    kinds = np.where(is_holiday(every, spec) | (weekday == 6), 2, weekday == 5)
+    place = (local_day - first)[:, None]
+    alike: Mask = kinds[place - days] == kinds[place]
+    return alike
+
+
+def is_holiday(local_days: Rows, spec: FeatureSpec) -> Mask:
+    """Whether each local day, counted from 1970-01-01, is one of the spec's holidays."""
+    holidays = spec.holiday_ordinals
+    if len(holidays) == 0:
+        return np.zeros(len(local_days), dtype=np.bool_)
+    ordinals = local_days + _EPOCH
+    found: Mask = holidays[np.minimum(np.searchsorted(holidays, ordinals), len(holidays) - 1)] == ordinals
+    return found
+
+
+def mean_of_measured(columns: list[Values]) -> Values:
+    """The mean, row by row, of the columns that were measured there; NaN where none was."""
+    stacked = np.stack(columns).astype(np.float64)
+    measured = np.isfinite(stacked)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(np.where(measured, stacked, 0.0).sum(axis=0) / measured.sum(axis=0), dtype=np.float32)
