@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from wattcast.access import Key
-from wattcast.forecasting.forecast import Forecast, LoggedForecast
+from wattcast.forecasting.forecast import LoggedForecast, Served
 from wattcast.forecasting.registry import Record, ServingManifest
 from wattcast.meter.arrivals import Batch, Changes, Counts, StoredMeter
 from wattcast.meter.table import Meter, MeterTable
@@ -74,6 +74,10 @@ class ReadingStore(Protocol):
         """What is known of a meter, without its count and span, or None where it never sent a reading."""
         ...
 
+    def stamp(self) -> int | None:
+        """A number that stays the same as long as nothing at all is written; None where there is none. Costs next to nothing."""
+        ...
+
     def changes(self, meter_id: str, since: int, kept_s: int) -> Changes | None:
         """What changed since a revision of a meter's readings, 0 for all of the last `kept_s` seconds of them. None: no such meter here."""
         ...
@@ -110,8 +114,8 @@ class Keys(Protocol):
 class ForecastLog(Protocol):
     """Every forecast that was given out for a meter. Every method raises Unavailable where the log does not answer."""
 
-    def add(self, served: Sequence[tuple[Forecast, int]]) -> None:
-        """Keep forecasts, each with the moment it was given out at, all or none; the same one given out again counts up."""
+    def add(self, served: Sequence[Served]) -> None:
+        """Keep forecasts, all or none; the same one given out again counts up."""
         ...
 
     def latest(self, meter_id: str, task: str, limit: int, before: int | None = None) -> list[LoggedForecast]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_reading_store import METER, NOW_S, batch, forecast
+from test_reading_store import METER, NOW_S, batch, forecast, served
 
 from wattcast.adapters.database import Database, DatabaseForecasts, DatabaseReadings, pruned
 from wattcast.adapters.database.backup import backup, restore
@@ -22,7 +22,7 @@ def filled(database: Database) -> tuple[DatabaseReadings, DatabaseForecasts]:
     readings, log = DatabaseReadings(database), DatabaseForecasts(database)
     readings.put(METER, batch(voltage_v=240.0), NOW_S)
     readings.put(METER, Batch(3600, batch(1).start_s, np.array([9.0], dtype=np.float32)), NOW_S)
-    log.add([(forecast(), NOW_S), (forecast(kw=2.0), NOW_S + 90_000)])
+    log.add([served(forecast(), NOW_S), served(forecast(kw=2.0), NOW_S + 90_000)])
     return readings, log
 
 
@@ -42,7 +42,7 @@ def test_every_row_comes_back(database: Database, elsewhere: Database, tmp_path:
     assert there.page("barn", 0, ALL, 100) == readings.page("barn", 0, ALL, 100)
     assert there.meters() == readings.meters()
     assert logged.latest("barn", "", 9) == log.latest("barn", "", 9)
-    logged.add([(forecast(kw=3.0), NOW_S)])
+    logged.add([served(forecast(kw=3.0), NOW_S)])
     there.put(METER, batch(2, 48), NOW_S)
     assert len(logged.latest("barn", "", 9)) == 3
 
@@ -55,7 +55,7 @@ def test_a_backup_of_one_kind_is_restored_into_the_other(database: Database, els
     restore(database, path)
     kept = DatabaseForecasts(database)
     assert kept.latest("barn", "", 9) == log.latest("barn", "", 9)
-    kept.add([(forecast(kw=3.0), NOW_S)])
+    kept.add([served(forecast(kw=3.0), NOW_S)])
     DatabaseReadings(database).put(METER.__class__("other"), batch(2), NOW_S)
     assert len(kept.latest("barn", "", 9)) == 3
 

@@ -14,7 +14,7 @@ from wattcast.adapters.database import HEAD, Database, DatabaseReadings
 from wattcast.adapters.files import FileSnapshots
 from wattcast.adapters.live import LiveReadings
 from wattcast.errors import BadRequest, Unavailable
-from wattcast.forecasting.forecast import Forecast, Step
+from wattcast.forecasting.forecast import Forecast, Served, Step, Steps
 from wattcast.meter.arrivals import Batch, Counts
 from wattcast.meter.table import Meter
 from wattcast.ports import ForecastLog, ReadingStore
@@ -128,7 +128,7 @@ def test_a_deleted_meter_is_gone(readings: ReadingStore, log: ForecastLog) -> No
     """Readings, the meter and its forecasts; others stay, and the id may begin anew with other facts."""
     for meter in (METER, replace(METER, id="house")):
         readings.put(meter, batch(), NOW_S)
-        log.add([(forecast(meter.id), NOW_S)])
+        log.add([served(forecast(meter.id), NOW_S)])
     assert readings.delete("barn")
     assert not readings.delete("barn")
     assert readings.meter("barn") is None
@@ -172,15 +172,20 @@ def test_a_database_of_another_time_is_refused(database: Database, connect_datab
 
 def forecast(meter: str = "barn", origin_s: int = START_S, kw: float = 1.5, version: str = "a" * 64) -> Forecast:
     """A forecast of two hours."""
-    steps = tuple(Step(origin_s + 3600 * number, kw + number, {0.1: kw, 0.5: kw + 0.2, 0.9: kw + 0.5}) for number in range(2))
+    steps = Steps.of(Step(origin_s + 3600 * number, kw + number, {0.1: kw, 0.5: kw + 0.2, 0.9: kw + 0.5}) for number in range(2))
     return Forecast(meter, "UTC", "day_ahead", origin_s, 3600, steps, "champion", "", "LightGBM Regressor", version, 60)
+
+
+def served(one: Forecast, at_s: int) -> Served:
+    """The forecast as it was given out once."""
+    return Served(one, at_s, at_s)
 
 
 def test_forecasts_are_kept_as_they_were_given_out(log: ForecastLog) -> None:
     """Steps, quantiles, tier, version and moment; latest first, by task, page after page."""
     given = [forecast(origin_s=START_S + 3600 * number) for number in range(5)]
-    log.add([(each, NOW_S + number) for number, each in enumerate(given)])
-    log.add([(forecast("house"), NOW_S)])
+    log.add([served(each, NOW_S + number) for number, each in enumerate(given)])
+    log.add([served(forecast("house"), NOW_S)])
     kept = log.latest("barn", "day_ahead", 2)
     assert [each.origin_s for each in kept] == [START_S + 4 * 3600, START_S + 3 * 3600]
     assert kept[0].steps == given[4].steps
@@ -191,8 +196,8 @@ def test_forecasts_are_kept_as_they_were_given_out(log: ForecastLog) -> None:
 
 def test_the_same_forecast_is_kept_once_and_counted(log: ForecastLog) -> None:
     """Given out again, in one write or another: one row with its count; with other values or another version it is another."""
-    log.add([(forecast(), NOW_S), (forecast(), NOW_S + 5)])
-    log.add([(forecast(), NOW_S + 3), (forecast(kw=1.6), NOW_S), (forecast(version="b" * 64), NOW_S)])
+    log.add([served(forecast(), NOW_S), served(forecast(), NOW_S + 5)])
+    log.add([served(forecast(), NOW_S + 3), served(forecast(kw=1.6), NOW_S), served(forecast(version="b" * 64), NOW_S)])
     assert [(each.served, each.first_served_s, each.last_served_s) for each in log.latest("barn", "", 9)][-1] == (3, NOW_S, NOW_S + 5)
     assert len(log.latest("barn", "", 9)) == 3
     log.add([])

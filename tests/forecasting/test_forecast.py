@@ -7,7 +7,7 @@ from typing import get_args
 
 import pytest
 
-from wattcast.forecasting.forecast import TIERS, Forecast, Step, Tier, iso
+from wattcast.forecasting.forecast import TIERS, Forecast, Step, Steps, Tier, iso
 
 FORECAST = Forecast(
     meter="house",
@@ -15,9 +15,11 @@ FORECAST = Forecast(
     task="day_ahead",
     origin_s=1_269_737_999 + 1,
     step_s=3_600,
-    steps=(
-        Step(1_269_738_000, 0.12345678, {0.05: 0.1, 0.5: 0.12, 0.95: 1 / 3}),
-        Step(1_269_741_600, 1, {0.05: 1, 0.5: 1, 0.95: 1}),
+    steps=Steps.of(
+        (
+            Step(1_269_738_000, 0.12345678, {0.05: 0.1, 0.5: 0.12, 0.95: 1 / 3}),
+            Step(1_269_741_600, 1, {0.05: 1, 0.5: 1, 0.95: 1}),
+        )
     ),
     tier="baseline",
     reason="why not higher",

@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 from small_store import NOW_S, Browse
 
 from wattcast.forecasting.day_totals import Total
-from wattcast.forecasting.forecast import Forecast, Step
+from wattcast.forecasting.forecast import Forecast, Step, Steps
 from wattcast.web.api.answers import DayEnergy, DayPeak, ForecastAnswer
 from wattcast.web.api.forecasts import answer_of
 
@@ -74,12 +74,12 @@ def test_the_day_ahead_comes_from_stored_readings(client: FlaskClient) -> None:
 
 def test_energy_and_peak_of_the_day_have_quantiles_of_their_own() -> None:
     """As the model gave them, at the levels that were asked for."""
-    step = Step(0, 1.0, {0.1: 0.5, 0.5: 1.0, 0.9: 1.5})
+    steps = Steps.of([Step(0, 1.0, {0.1: 0.5, 0.5: 1.0, 0.9: 1.5})])
     totals: dict[str, Total] = {
         "energy_kwh": {"mean": 24.00001, "quantiles": {"0.1": 20.0, "0.5": 24.0, "0.9": 29.0}},
         "peak_kw": {"mean": 2.0, "quantiles": {"0.1": 1.5, "0.5": 2.0, "0.9": 2.6}},
     }
-    made = Forecast("house", "UTC", "day_ahead", 0, 3600, (step,), "champion", "", "XGBoost", "a" * 64, 0, totals)
+    made = Forecast("house", "UTC", "day_ahead", 0, 3600, steps, "champion", "", "XGBoost", "a" * 64, 0, totals)
     said = answer_of(made, (), [0.9])
     assert said.energy_kwh == DayEnergy(24.0, {"0.9": 29.0})
     assert said.peak_kw == DayPeak(2.0, {"0.9": 2.6})

@@ -130,10 +130,11 @@ class FileModelStore:
 
 
 class FileSnapshots:
-    """`readings/METER-STEPs.npz` in the store's folder."""
+    """`readings/METER-STEPs.npz` in the store's folder, each read once as long as it stays as it is."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder / "readings"
+        self._read: dict[Path, tuple[tuple[int, int, int], MeterTable]] = {}
 
     def put(self, table: MeterTable) -> None:
         """Keep these readings as the latest of their meter at their resolution."""
@@ -143,7 +144,12 @@ class FileSnapshots:
         """The latest readings kept, or None. Raises BadMeterFile where what is kept cannot be read."""
         path = self._path(meter, step_s)
         try:
-            return MeterTable.from_bytes(path.read_bytes())
+            there = path.stat()
+            state = (there.st_ino, there.st_mtime_ns, there.st_size)
+            if path not in self._read or self._read[path][0] != state:
+                # A file written meanwhile is read again the next time: its state is another.
+                self._read[path] = (state, MeterTable.from_bytes(path.read_bytes()))
+            return self._read[path][1]
         except FileNotFoundError:
             return None
         except (OSError, RuntimeError, IndexError, BadParams) as cause:

@@ -1,6 +1,7 @@
 """The readings to answer from: those that were registered with the models, under what has arrived since, each kept in memory.
 
-Memory follows the database by its revisions: an answer asks for one number, and reads again only the span that changed.
+Memory follows the database by its revisions: an answer asks for one number, and reads again only the span that changed. Where the
+database has a stamp that any write changes, it asks for that first.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ class LiveReadings:
         self._snapshots = snapshots
         self._store = store
         self._kept: dict[str, _Kept] = {}
+        self._looked: dict[str, int] = {}
+        self._laid: dict[tuple[str, int], tuple[MeterTable, MeterTable, MeterTable]] = {}
         self.fault = ""
 
     def latest(self, meter: str, step_s: int) -> MeterTable | None:
@@ -43,7 +46,10 @@ class LiveReadings:
         registered, arrived = self._snapshots.latest(meter, step_s), self._arrived(meter, step_s)
         if registered is None or arrived is None or (arrived.start_s - registered.start_s) % step_s:
             return registered if arrived is None else arrived
-        return overlaid(registered, arrived)
+        before = self._laid.get((meter, step_s))
+        if before is None or before[0] is not registered or before[1] is not arrived:
+            before = self._laid[meter, step_s] = (registered, arrived, overlaid(registered, arrived))
+        return before[2]
 
     def meter(self, meter_id: str) -> Meter | None:
         """A meter that readings have arrived of; where the database does not answer, one that is in memory.
@@ -76,6 +82,15 @@ class LiveReadings:
 
     def _followed(self, meter_id: str, kept: _Kept | None) -> _Kept | None:
         """What is kept, brought up to the database; None where the meter is not there (any more)."""
+        stamp = self._store.stamp()
+        if stamp is not None and self._looked.get(meter_id) == stamp:
+            return kept
+        kept = self._brought_up(meter_id, kept)
+        if stamp is not None:
+            self._looked[meter_id] = stamp
+        return kept
+
+    def _brought_up(self, meter_id: str, kept: _Kept | None) -> _Kept | None:
         changed = self._store.changes(meter_id, kept.revision if kept else 0, _KEPT_S)
         if changed is None:
             self._kept.pop(meter_id, None)

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, overload
+
+import numpy as np
+import numpy.typing as npt
 
 from wattcast.forecasting.day_totals import Total
-from wattcast.meter.clock import zone_of
+from wattcast.meter.clock import Instants, utc_offset_s, zone_of
 
 Covers = Literal["the next steps", "the next local day"]
 Tier = Literal["champion", "family", "previous", "shared", "baseline", "profile"]
+
+_CLOCK_DIGITS = len("2010-11-26T21:00:00")
+# From so many on it is worth the while to write them together.
+_MANY = 6
 
 # What each tier is, in the words of the page.
 TIERS: Mapping[Tier, str] = {
@@ -33,6 +40,55 @@ class Step:
     quantiles: Mapping[float, float]
 
 
+@dataclass(frozen=True, eq=False)
+class Steps(Sequence[Step]):
+    """The intervals of a forecast, as arrays. starts_s: UTC epoch seconds; values: mean and quantiles in kW, shape (steps, 1 + levels)."""
+
+    starts_s: Instants
+    levels: tuple[float, ...]
+    values: npt.NDArray[np.float64]
+
+    @classmethod
+    def of(cls, steps: Iterable[Step]) -> Steps:
+        """Single steps, all with the same levels."""
+        rows = list(steps)
+        starts = np.array([step.start_s for step in rows], dtype=np.int64)
+        return cls(starts, tuple(rows[0].quantiles), np.array([[step.mean, *step.quantiles.values()] for step in rows]))
+
+    def __len__(self) -> int:
+        return len(self.starts_s)
+
+    @overload
+    def __getitem__(self, which: int) -> Step: ...
+    @overload
+    def __getitem__(self, which: slice) -> Steps: ...
+    def __getitem__(self, which: int | slice) -> Step | Steps:
+        """One step, or some."""
+        if isinstance(which, slice):
+            return Steps(self.starts_s[which], self.levels, self.values[which])
+        mean, *quantiles = self.values[which].tolist()
+        return Step(int(self.starts_s[which]), mean, dict(zip(self.levels, quantiles, strict=True)))
+
+    def __iter__(self) -> Iterator[Step]:
+        for start, (mean, *quantiles) in zip(self.starts_s.tolist(), self.values.tolist(), strict=True):
+            yield Step(start, mean, dict(zip(self.levels, quantiles, strict=True)))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Steps) and tuple(self) == tuple(other)
+
+    __hash__ = None  # type: ignore[assignment]  # as of a list
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The levels as programs read them: "0.1"."""
+        return tuple(f"{level:g}" for level in self.levels)
+
+    def rounded(self, decimals: int = 6) -> list[list[float]]:
+        """Mean and quantiles of every step, rounded for the reader."""
+        rounded: list[list[float]] = np.round(self.values, decimals).tolist()
+        return rounded
+
+
 @dataclass(frozen=True)
 class Forecast:
     """A forecast and where it came from: which tier answered, why not a higher one (`reason`, empty for the best), which model.
@@ -47,7 +103,7 @@ class Forecast:
     task: str
     origin_s: int
     step_s: int
-    steps: tuple[Step, ...]
+    steps: Steps
     tier: Tier
     reason: str
     model: str
@@ -67,12 +123,8 @@ class Forecast:
             "unit": "kW",
             "zone": self.zone,
             "steps": [
-                {
-                    "start": iso(step.start_s, self.zone),
-                    "mean": round(step.mean, 6),
-                    "quantiles": {f"{level:g}": round(value, 6) for level, value in step.quantiles.items()},
-                }
-                for step in self.steps
+                {"start": start, "mean": mean, "quantiles": dict(zip(self.steps.names, quantiles, strict=True))}
+                for start, (mean, *quantiles) in zip(iso_each(self.steps.starts_s, self.zone), self.steps.rounded(), strict=True)
             ],
             "tier": self.tier,
             "reason": self.reason,
@@ -81,6 +133,16 @@ class Forecast:
             "data_age_s": self.data_age_s,
             "totals": _rounded(self.totals) if self.totals else None,
         }
+
+
+@dataclass
+class Served:
+    """A forecast that was given out so many times, first and last at these moments."""
+
+    forecast: Forecast
+    first_s: int
+    last_s: int
+    times: int = 1
 
 
 @dataclass(frozen=True)
@@ -92,7 +154,7 @@ class LoggedForecast:
     task: str
     origin_s: int
     step_s: int
-    steps: tuple[Step, ...]
+    steps: Steps
     tier: str
     reason: str
     model: str
@@ -107,6 +169,16 @@ def _rounded(totals: Mapping[str, Total]) -> dict[str, Any]:
         name: {"mean": round(total["mean"], 4), "quantiles": {level: round(value, 4) for level, value in total["quantiles"].items()}}
         for name, total in totals.items()
     }
+
+
+def iso_each(instants: Instants, zone: str) -> list[str]:
+    """Every instant as `iso` has it."""
+    if len(instants) < _MANY:
+        return [iso(instant, zone) for instant in instants.tolist()]
+    offsets = utc_offset_s(zone, instants)
+    clock: list[str] = np.datetime_as_string((instants + offsets).astype("datetime64[s]")).tolist()
+    ends = {offset: iso(int(instants[offsets == offset][0]), zone)[_CLOCK_DIGITS:] for offset in set(offsets.tolist())}
+    return [text + ends[offset] for text, offset in zip(clock, offsets.tolist(), strict=True)]
 
 
 def iso(instant_s: int, zone: str) -> str:

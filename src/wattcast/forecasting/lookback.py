@@ -48,7 +48,7 @@ class History:
         return values
 
     def sums(self, origins: Rows, windows: Rows, columns: Rows, number: Rows, powers: tuple[int, ...]) -> list[Sums]:
-        """For each power the sum of value**power (0: the count) of what was measured in the last `windows` rows before each origin.
+        """For each power, 0 to 2, the sum of value**power (0: the count) over what was measured in the last `windows` rows of each origin.
 
         windows: shape (origins or 1, reads); columns: the numbers of those that are read, each once; number: which of them each read is
         of. Each sum has shape (origins, reads).
@@ -62,7 +62,7 @@ class History:
         found = []
         for power in powers:
             running = np.zeros((len(columns), values.shape[1] + 1))
-            np.cumsum(measured if power == 0 else known**power, axis=1, out=running[:, 1:])
+            np.cumsum(measured if power == 0 else known if power == 1 else known * known, axis=1, out=running[:, 1:])
             found.append(running[number, upto] - running[number, since])
         return found
 

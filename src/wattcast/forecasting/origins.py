@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from wattcast.errors import BadRequest
 from wattcast.forecasting.features import leads_of
-from wattcast.forecasting.forecast import Step
+from wattcast.forecasting.forecast import Steps
 from wattcast.forecasting.spec import FeatureSpec
 from wattcast.meter.clock import DAY_S, HOUR_S, Instants, utc_offset_s
 from wattcast.meter.table import MINUTE_S, MeterTable
@@ -59,9 +59,6 @@ def starts_of(frame: FeatureSpec, origin_s: int) -> Instants:
     return starts
 
 
-def steps_of(frame: FeatureSpec, origin_s: int, levels: tuple[float, ...], values: npt.NDArray[np.floating]) -> tuple[Step, ...]:
+def steps_of(frame: FeatureSpec, origin_s: int, levels: tuple[float, ...], values: npt.NDArray[np.floating]) -> Steps:
     """The steps of a forecast. values: mean and quantiles in kW, shape (steps, 1 + levels)."""
-    starts = starts_of(frame, origin_s).tolist()
-    return tuple(
-        Step(start, float(row[0]), dict(zip(levels, map(float, row[1:]), strict=True))) for start, row in zip(starts, values, strict=True)
-    )
+    return Steps(starts_of(frame, origin_s), levels, values.astype(np.float64))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_json
@@ -85,7 +86,7 @@ class Slot:
 
     def frame(self, zone: str) -> FeatureSpec:
         """Which rows a forecast of the task has, without a feature."""
-        return FeatureSpec(self.step_s, self.horizon, zone, gate_s=self.gate_s)
+        return _frame(self.step_s, self.horizon, zone, self.gate_s)
 
     def in_words(self) -> list[str]:
         """Who answers, and who may not and why, a line each."""
@@ -105,6 +106,11 @@ class Slot:
     def named(self) -> list[str]:
         """Every bundle the slot names, each once: those that may answer first, then the vetoed, whose records count all the same."""
         return list(dict.fromkeys(bundle for bundle in (*self.bundles(), *self.families.values(), self.standby) if bundle))
+
+
+@lru_cache(maxsize=256)
+def _frame(step_s: int, horizon: int, zone: str, gate_s: int | None) -> FeatureSpec:
+    return FeatureSpec(step_s, horizon, zone, gate_s=gate_s)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -31,7 +33,7 @@ def seasonal_columns(history: History, origins: Rows, lead: Rows, targets: Insta
         if len(part.hours):
             out[:, part.hour_places] = _lagged(history, origins, lead, part.hours * HOUR_S, part, spec)
         measured = np.isfinite(by_day)
-        known = np.where(measured, by_day, 0.0).astype(np.float64)
+        known = np.where(measured, by_day, np.float32(0)).astype(np.float64)
         if len(part.mean_places):
             out[:, part.mean_places] = _weighted(known, measured, part.mean_weights)
         if len(part.kind_places):
@@ -48,12 +50,8 @@ def _lagged(history: History, origins: Rows, lead: Rows, back_s: Instants, part:
     ahead = (lead - 1)[:, None] - -(-back_s // spec.step_s)
     if not part.nearby:
         return np.where(ahead < 0, history.at(part.column, origins[:, None] + ahead), np.float32(np.nan))
-    near = ahead[:, :, None] + np.arange(-part.nearby, part.nearby + 1)
-    values = np.where(near < 0, history.at(part.column, origins[:, None, None] + near), np.float32(np.nan))
-    measured = np.isfinite(values)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean: Values = (np.where(measured, values, 0.0).sum(axis=2, dtype=np.float64) / measured.sum(axis=2)).astype(np.float32)
-    return mean
+    near = ahead + np.arange(-part.nearby, part.nearby + 1)[:, None, None]
+    return mean_of_measured(np.where(near < 0, history.at(part.column, origins[:, None] + near), np.float32(np.nan)))
 
 
 def _weighted(known: npt.NDArray[np.float64], measured: Mask, weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -85,9 +83,10 @@ def is_holiday(local_days: Rows, spec: FeatureSpec) -> Mask:
     return found
 
 
-def mean_of_measured(columns: list[Values]) -> Values:
-    """The mean, row by row, of the columns that were measured there; NaN where none was."""
-    stacked = np.stack(columns).astype(np.float64)
+def mean_of_measured(columns: Sequence[Values] | Values) -> Values:
+    """The mean over the first axis of what was measured, NaN where nothing was."""
+    stacked = np.asarray(columns)
     measured = np.isfinite(stacked)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(np.where(measured, stacked, 0.0).sum(axis=0) / measured.sum(axis=0), dtype=np.float32)
+        total = np.add.reduce(np.where(measured, stacked, np.float32(0)), axis=0, dtype=np.float64)
+        return np.asarray(total / np.add.reduce(measured, axis=0, dtype=np.float64), dtype=np.float32)

@@ -57,11 +57,15 @@ def grid_of(meter: Meter, batch: Batch, what: str) -> MeterTable:
 
 
 def _on_grid(meter: Meter, step_s: int, ordered: Instants, given: Mapping[str, Values], what: str) -> MeterTable:
-    start_s, places = _grid(ordered, step_s, what)
     columns: dict[str, Values] = {}
-    for name, values in given.items():
-        columns[name] = np.full(int(places[-1]) + 1, np.nan, dtype=np.float32)
-        columns[name][places] = values
+    if int(ordered[-1]) - int(ordered[0]) == (len(ordered) - 1) * step_s and bool((np.diff(ordered) == step_s).all()):
+        start_s = int(ordered[0])
+        columns = {name: np.array(values, dtype=np.float32) for name, values in given.items()}
+    else:
+        start_s, places = _grid(ordered, step_s, what)
+        for name, values in given.items():
+            columns[name] = np.full(int(places[-1]) + 1, np.nan, dtype=np.float32)
+            columns[name][places] = values
     _blank_disbelieved(columns, meter.flow)
     return MeterTable(meter, start_s, step_s, columns.pop("power_kw"), columns)
 
@@ -88,13 +92,14 @@ def disbelieved(power_kw: Values, flow: Flow) -> dict[str, Mask]:
     size = np.abs(power_kw)
     usual = size[: -(-len(size) // 2)]
     measured = usual[np.isfinite(usual)]
-    limit = max(_SMALLEST_LIMIT_KW, _LIMIT_OVER_P99 * float(np.percentile(measured, 99))) if measured.size else np.inf
     consumption = flow == "consumption"
-    return {
-        "negative": (power_kw < 0) & consumption,
-        "impossible": (size > limit) & ~((power_kw < 0) & consumption),
-        "zero_filled": (power_kw == 0) & (consumption and _never_idles(measured)),
-    }
+    negative, zero = (power_kw < 0) & consumption, power_kw == 0
+    # What is usual is asked only where it decides something, for most tables have nothing to be disbelieved.
+    limit = np.inf
+    if measured.size and (size > _SMALLEST_LIMIT_KW).any():
+        limit = max(_SMALLEST_LIMIT_KW, _LIMIT_OVER_P99 * float(np.percentile(measured, 99)))
+    idle = zero & (consumption and bool(zero.any()) and _never_idles(measured))
+    return {"negative": negative, "impossible": (size > limit) & ~negative, "zero_filled": idle}
 
 
 def _never_idles(measured: Values) -> bool:
@@ -110,8 +115,9 @@ def _never_idles(measured: Values) -> bool:
 def _blank_disbelieved(columns: dict[str, Values], flow: Flow) -> None:
     kinds = disbelieved(columns["power_kw"], flow)
     columns["power_kw"][kinds["negative"] | kinds["impossible"]] = np.nan
-    for values in columns.values():
-        values[kinds["zero_filled"]] = np.nan
+    if kinds["zero_filled"].any():
+        for values in columns.values():
+            values[kinds["zero_filled"]] = np.nan
 
 
 def resample(table: MeterTable, step_s: int, min_share: float = 0.5) -> MeterTable:

@@ -80,6 +80,8 @@ class MeterTable:
         Columns known ahead keep all their steps, less what became known after the end of the last row: no origin among them sees it.
         """
         first, stop = max(first, 0), min(max(stop, 0), len(self))
+        if (first, stop) == (0, len(self)) and not self.known:
+            return self
         power_kw, start_s = self.power_kw[first:stop], self.start_s + first * self.step_s
         end_s = start_s + len(power_kw) * self.step_s
         covariates = {name: values[first:stop] for name, values in self.covariates.items()}
@@ -105,8 +107,15 @@ class MeterTable:
 
     def last_measured_s(self) -> int | None:
         """The end of the last row with a measured power, or None where none was measured."""
-        measured = np.flatnonzero(np.isfinite(self.power_kw))
-        return None if measured.size == 0 else self.start_s + (int(measured[-1]) + 1) * self.step_s
+        end, span = len(self), 64
+        while end > 0:
+            # From the end on: mostly it is the last row.
+            first = max(end - span, 0)
+            measured = np.flatnonzero(np.isfinite(self.power_kw[first:end]))
+            if measured.size:
+                return self.start_s + (first + int(measured[-1]) + 1) * self.step_s
+            end, span = first, span * 8
+        return None
 
     def sha256(self) -> str:
         """A hash of every value, name and time in the table."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -38,6 +39,8 @@ class Database:
             hint = 'write sqlite:///FILE or postgresql://USER@HOST/NAME; PostgreSQL needs: pip install "wattcast[postgres]"'
             raise BadParams(f"WATTCAST_DATABASE names no database that can be opened ({_first_line(cause)})", hint) from cause
         self._looked, self._looking = False, threading.RLock()
+        self._stamped: Any = None
+        self._stamping = threading.Lock()
         if self.sqlite:
             _as_transactions_are_meant(self._engine)
 
@@ -57,6 +60,23 @@ class Database:
         """A transaction that is kept whole or not at all, the only writer of an SQLite file. Raises Unavailable."""
         with self._begun(writes=True) as connection:
             yield connection
+
+    def stamp(self) -> int | None:
+        """A number that every write of another connection changes, None where the database has none. Raises Unavailable.
+
+        SQLite: https://sqlite.org/pragma.html#pragma_data_version
+        """
+        if not self.sqlite:
+            return None
+        with self._stamping:
+            if self._stamped is None:
+                with self.reading():
+                    self._stamped = self._engine.raw_connection()
+            try:
+                cursor = self._stamped.cursor()
+                return int(cursor.execute("pragma data_version").fetchone()[0])
+            except sqlite3.Error as cause:
+                raise Unavailable(f"the database {self.name} does not answer: {cause}", _HINT) from cause
 
     @contextmanager
     def _begun(self, *, writes: bool) -> Iterator[Connection]:
@@ -122,6 +142,10 @@ class Database:
 
     def close(self) -> None:
         """Let go of every connection."""
+        with self._stamping:
+            if self._stamped is not None:
+                self._stamped.close()
+                self._stamped = None
         self._engine.dispose()
 
 

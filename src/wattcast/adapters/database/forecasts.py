@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import queue
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from wattcast.adapters.database.connection import Database
 from wattcast.adapters.database.schema import forecasts
 from wattcast.errors import Unavailable
-from wattcast.forecasting.forecast import Forecast, LoggedForecast, Step
+from wattcast.forecasting.forecast import Forecast, LoggedForecast, Served, Step, Steps
 
 _json = msgspec.json.Encoder()
 _steps = msgspec.json.Decoder(list[tuple[int, float, dict[str, float]]])
@@ -28,14 +27,14 @@ class DatabaseForecasts:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, served: Sequence[tuple[Forecast, int]]) -> None:
-        """Keep forecasts, each with the moment it was given out at, all or none. Raises Unavailable."""
+    def add(self, served: Sequence[Served]) -> None:
+        """Keep forecasts, all or none. Raises Unavailable."""
         rows: dict[tuple[Any, ...], dict[str, Any]] = {}
-        for forecast, at_s in served:
-            row = _row(forecast, at_s)
+        for one in served:
+            row = _row(one)
             there = rows.setdefault(tuple(row[name] for name in _ONE), row)
             if there is not row:
-                there["served"], there["last_served_s"] = there["served"] + 1, max(there["last_served_s"], at_s)
+                there["served"], there["last_served_s"] = there["served"] + one.times, max(there["last_served_s"], one.last_s)
         if not rows:
             return
         new = (sqlite if self._database.sqlite else postgresql).insert(forecasts)
@@ -61,74 +60,85 @@ class DatabaseForecasts:
 class WrittenBehind:
     """Forecasts on their way to the log: `add` returns at once, a thread of this process writes them, `close` waits until all are there.
 
-    Where the log does not answer they are kept, the latest `most` of them, and tried again; `waiting` and `lost` say how many.
+    One given out again before it was written counts up. Where the log does not answer they are kept, the latest `most` of them, and
+    tried again; `waiting` and `lost` say how many, `fault` why.
     """
 
-    def __init__(self, log: DatabaseForecasts, most: int = 10_000, retry_s: float = 1.0) -> None:
+    def __init__(self, log: DatabaseForecasts, most: int = 10_000, every_s: float = 0.2, retry_s: float = 1.0) -> None:
         self._log = log
         self._most = most
+        self._every_s = every_s
         self._retry_s = retry_s
-        self._queue: queue.SimpleQueue[tuple[Forecast, int] | None] = queue.SimpleQueue()
-        self._start = threading.Lock()
+        self._lock = threading.Lock()
+        self._waiting: dict[tuple[Any, ...], Served] = {}
         self._thread: threading.Thread | None = None
+        self._something = threading.Event()
         self._closing = threading.Event()
-        self._kept: list[tuple[Forecast, int]] = []
         self.lost = 0
         self.fault = ""
 
     @property
     def waiting(self) -> int:
-        """How many are not in the log yet."""
-        return self._queue.qsize() + len(self._kept)
+        """How many different ones are not in the log yet."""
+        return len(self._waiting)
 
     def add(self, forecast: Forecast, at_s: int) -> None:
         """Hand a forecast over."""
-        self._queue.put((forecast, at_s))
-        if self._thread is None:
-            with self._start:
-                # Not before it is needed: a thread does not survive the fork of a worker.
-                if self._thread is None:
-                    self._thread = threading.Thread(target=self._write, name="forecast log", daemon=True)
-                    self._thread.start()
+        key = (forecast.meter, forecast.task, forecast.origin_s, forecast.version, forecast.model, forecast.steps.values.tobytes())
+        with self._lock:
+            there = self._waiting.get(key)
+            if there is None:
+                self._waiting[key] = Served(forecast, at_s, at_s)
+            else:
+                there.last_s, there.times = at_s, there.times + 1
+            # Not before it is needed: a thread does not survive the fork of a worker.
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._write, name="forecast log", daemon=True)
+                self._thread.start()
+        self._something.set()
 
     def close(self) -> None:
         """Write what is waiting, once more where the log did not answer, and end."""
         if self._thread is not None:
             self._closing.set()
-            self._queue.put(None)
+            self._something.set()
             self._thread.join()
 
     def _write(self) -> None:
         while True:
-            if not self._kept and (first := self._queue.get()) is not None:
-                self._kept.append(first)
-            while not self._queue.empty():
-                if (one := self._queue.get()) is not None:
-                    self._kept.append(one)
+            self._something.wait()
+            # Those of a moment are written together: a thread that wakes for each of them would slow the answers.
+            self._closing.wait(self._retry_s if self.fault else self._every_s)
+            self._something.clear()
+            closing = self._closing.is_set()
             self._try()
-            if self._closing.is_set() and self._queue.empty():
-                self.lost += len(self._kept)
+            if closing:
+                self.lost += self.waiting
                 return
-            if self._kept:
-                self._closing.wait(self._retry_s)
 
     def _try(self) -> None:
+        with self._lock:
+            taken, self._waiting = self._waiting, {}
         try:
-            self._log.add(self._kept)
+            self._log.add(list(taken.values()))
         except Unavailable as cause:
             self.fault = cause.message
-            self.lost += max(len(self._kept) - self._most, 0)
-            self._kept = self._kept[-self._most :]
+            with self._lock:
+                kept = list({**taken, **self._waiting}.items())
+                self.lost += max(len(kept) - self._most, 0)
+                self._waiting = dict(kept[-self._most :])
+            self._something.set()
         else:
             self.fault = ""
-            self._kept = []
 
 
-def _row(forecast: Forecast, at_s: int) -> dict[str, Any]:
+def _row(one: Served) -> dict[str, Any]:
+    forecast = one.forecast
+    given, names = forecast.steps, forecast.steps.names
     steps = _json.encode(
         [
-            (step.start_s, round(step.mean, 6), {f"{level:g}": round(value, 6) for level, value in step.quantiles.items()})
-            for step in forecast.steps
+            (start, mean, dict(zip(names, quantiles, strict=True)))
+            for start, (mean, *quantiles) in zip(given.starts_s.tolist(), given.rounded(), strict=True)
         ]
     )
     return {
@@ -142,23 +152,23 @@ def _row(forecast: Forecast, at_s: int) -> dict[str, Any]:
         "reason": forecast.reason,
         "steps": steps.decode(),
         "digest": hashlib.sha256(steps + forecast.model.encode()).hexdigest(),
-        "first_served_s": at_s,
-        "last_served_s": at_s,
-        "served": 1,
+        "first_served_s": one.first_s,
+        "last_served_s": one.last_s,
+        "served": one.times,
     }
 
 
 def _logged(row: Any) -> LoggedForecast:
-    steps = [
+    steps = Steps.of(
         Step(start, mean, {float(level): value for level, value in levels.items()}) for start, mean, levels in _steps.decode(row.steps)
-    ]
+    )
     return LoggedForecast(
         key=row.key,
         meter=row.meter,
         task=row.task,
         origin_s=row.origin_s,
         step_s=row.step_s,
-        steps=tuple(steps),
+        steps=steps,
         tier=row.tier,
         reason=row.reason,
         model=row.model,

@@ -127,6 +127,10 @@ class DatabaseReadings:
             row = connection.execute(select(meters).where(meters.c.id == meter_id)).one_or_none()
         return None if row is None else StoredMeter(_meter(row), row.step_s, row.revision)
 
+    def stamp(self) -> int | None:
+        """A number that stays the same as long as nothing is written to the database; None for PostgreSQL. Raises Unavailable."""
+        return self._database.stamp()
+
     def changes(self, meter_id: str, since: int, kept_s: int) -> Changes | None:
         """What changed since a revision of a meter's readings, 0 for all of the last `kept_s` seconds of them. None: no such meter here."""
         with self._database.reading() as connection:

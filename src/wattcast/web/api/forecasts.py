@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from wattcast.errors import BadRequest, Unavailable, WattcastError
-from wattcast.forecasting.forecast import Forecast, iso
+from wattcast.forecasting.forecast import Forecast, iso, iso_each
 from wattcast.meter.cleaning import grid_of, resample
 from wattcast.meter.table import Flow, Meter, MeterTable
 from wattcast.serving import Ask
@@ -123,21 +123,21 @@ def at_step(table: MeterTable, step_s: int, task: str) -> MeterTable:
 
 def answer_of(made: Forecast, notes: tuple[str, ...] = (), wanted: list[float] | None = None) -> ForecastAnswer:
     """A forecast as the API gives it. wanted: levels to give, None for all. Raises BadRequest for a level that there is not."""
-    levels = tuple(made.steps[0].quantiles)
+    levels = made.steps.levels
     missing = [level for level in wanted or () if level not in levels]
     if missing:
         said = f"{', '.join(f'{level:g}' for level in missing)}: no such level; there are {', '.join(f'{level:g}' for level in levels)}"
         raise BadRequest(f"quantiles: {said}", "ask for these, or for none to get all", {"quantiles": said})
     given = tuple(level for level in levels if wanted is None or level in wanted)
-    if not made.version and all(len(set(step.quantiles.values())) == 1 for step in made.steps):
+    if not made.version and bool((made.steps.values[:, 1:] == made.steps.values[:, 1:2]).all()):
         given = ()
-    names = {level: f"{level:g}" for level in given}
-    steps = []
-    for step in made.steps:
-        quantiles = {name: round(step.quantiles[level], 6) for level, name in names.items()}
-        steps.append(ForecastStep(iso(step.start_s, made.zone), round(step.mean, 6), quantiles))
+    places = {name: place for place, (name, level) in enumerate(zip(made.steps.names, levels, strict=True), 1) if level in given}
+    steps = [
+        ForecastStep(start, row[0], {name: row[place] for name, place in places.items()})
+        for start, row in zip(iso_each(made.steps.starts_s, made.zone), made.steps.rounded(), strict=True)
+    ]
     day = {
-        name: (round(total["mean"], 4), {level: round(total["quantiles"][level], 4) for level in names.values()})
+        name: (round(total["mean"], 4), {level: round(total["quantiles"][level], 4) for level in places})
         for name, total in (made.totals or {}).items()
     }
     return ForecastAnswer(

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from pathlib import Path
 
 import msgspec
@@ -16,7 +17,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from wattcast.errors import BadMeterFile, BadRequest
 from wattcast.meter.arrivals import Batch
 from wattcast.meter.cleaning import native_step_s
-from wattcast.meter.clock import zone_of
+from wattcast.meter.clock import Instants, zone_of
 from wattcast.meter.table import Meter, Values
 from wattcast.web.api.answers import Refused
 from wattcast.web.api.asked import MeterFacts, Reading
@@ -25,7 +26,7 @@ from wattcast.web.api.operations import refusal
 NDJSON = ("application/x-ndjson", "application/jsonl", "application/ndjson")
 CSV = ("text/csv", "application/csv", "application/zip", "application/gzip")
 
-_COVARIATES = tuple(name for name in Reading.__struct_fields__ if name not in ("start", "power_kw"))
+_COVARIATES = {name: attrgetter(name) for name in Reading.__struct_fields__ if name not in ("start", "power_kw")}
 _FIRST_YEAR, _LAST_YEAR = 1971, 2099
 _REFUSALS_TOLD = 100
 _CHUNK = 1 << 20
@@ -52,20 +53,34 @@ def instant(moment: datetime, zone: str, field: str) -> int:
     return int((moment if moment.tzinfo else moment.replace(tzinfo=zone_of(zone))).timestamp())
 
 
+def _instants(moments: list[datetime]) -> Instants | None:
+    """UTC epoch seconds of moments with offsets, all at once; None where one of them is refused."""
+    first, last = min(moments), max(moments)
+    stamps = np.array([moment.timestamp() for moment in moments])
+    seconds = stamps.astype(np.int64)
+    within = first.year > _FIRST_YEAR and last.year < _LAST_YEAR
+    return seconds if within and bool((seconds == stamps).all()) else None
+
+
 def batch_of(readings: Iterable[Reading], zone: str, step_s: int | None, *, field: str = "readings") -> tuple[Batch, tuple[str, ...]]:
     """Readings as a batch, and what was assumed of them. step_s: their resolution; None: told by their distances. Raises BadRequest."""
     rows = list(readings)
     if not rows:
         raise BadRequest(f"{field}: is empty", "give at least one reading", {field: "is empty"})
-    starts = np.array([instant(row.start, zone, f"{field}[{number}].start") for number, row in enumerate(rows)], dtype=np.int64)
+    moments = [row.start for row in rows]
+    naive = any(moment.tzinfo is None for moment in moments)
+    starts = _instants(moments) if not naive else None
+    if starts is None:
+        starts = np.array([instant(moment, zone, f"{field}[{number}].start") for number, moment in enumerate(moments)], dtype=np.int64)
     step_s = step_s or native_step_s(starts)
     if step_s is None:
         said = "cannot be told from one reading"
         raise BadRequest(f"resolution_s: {said}", "say it, such as resolution_s=3600", {"resolution_s": said})
     columns: dict[str, Values] = {"power_kw": np.array([row.power_kw for row in rows], dtype=np.float32)}
-    for name in _COVARIATES:
-        columns[name] = np.array([getattr(row, name) for row in rows], dtype=np.float32)
-    naive = any(row.start.tzinfo is None for row in rows)
+    for name, values in _COVARIATES.items():
+        column = list(map(values, rows))
+        if column.count(None) < len(column):
+            columns[name] = np.array(column, dtype=np.float32)
     return Batch.of(step_s, starts, columns), ((f"times without an offset were read in the zone {zone}",) if naive else ())
 
 
