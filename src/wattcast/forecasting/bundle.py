@@ -99,8 +99,14 @@ class Model:
 
     def predict(self, features: Features) -> tuple[Array, Array]:
         """Mean (rows,) and calibrated quantiles (rows, levels) in kW for rows built with this model's spec; NaN without a base."""
-        outputs = features.in_kw(self.heads(features.matrix))
-        return outputs[:, 0], self.facts.calibration.apply(outputs[:, 1:], features.target_s)
+        values = self.values(features)
+        return values[:, 0], values[:, 1:]
+
+    def values(self, features: Features) -> Array:
+        """Mean and calibrated quantiles in kW side by side, shape (rows, 1 + levels)."""
+        values: Array = features.in_kw(self.heads(features.matrix))
+        values[:, 1:] = self.facts.calibration.apply(values[:, 1:], features.target_s)
+        return values
 
     def totals(self, mean: Array, quantiles: Array, least_kw: float) -> dict[str, Total] | None:
         """Energy and peak of the day that the forecast begins with, none below what the meter can have; None for less than a day."""
@@ -118,11 +124,17 @@ class Model:
         """Whether enough was measured before `row`, the last reading included where the heads count from it."""
         power = table.power_kw[max(row - self.facts.spec.history_steps, 0) : row]
         measured = np.isfinite(power)
-        return bool(measured.sum() >= self.facts.least_readings and (self.facts.spec.target != "change" or measured[-1]))
+        enough = np.count_nonzero(measured) >= self.facts.least_readings
+        return bool(enough and (self.facts.spec.target != "change" or measured[-1]))
 
     def forecast(self, table: MeterTable, row: int) -> tuple[Array, Array]:
         """Mean (horizon,) and quantiles (horizon, levels) in kW from the origin at the start of `row` of the table."""
-        return self.predict(build_features(table.rows(0, row), np.array([row]), self.facts.spec))
+        values = self.values_at(table, row)
+        return values[:, 0], values[:, 1:]
+
+    def values_at(self, table: MeterTable, row: int) -> Array:
+        """The same side by side, shape (horizon, 1 + levels)."""
+        return self.values(build_features(table.rows(0, row), np.array([row]), self.facts.spec))
 
 
 @dataclass(frozen=True, eq=False)

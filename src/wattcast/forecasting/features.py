@@ -14,7 +14,7 @@ import numpy.typing as npt
 from wattcast.forecasting.lookback import History, Matrix, Rows, recent_columns
 from wattcast.forecasting.seasons import is_holiday, mean_of_measured, seasonal_columns
 from wattcast.forecasting.spec import USUAL_DAY, FeatureSpec, Known, Scale, seasonal_names
-from wattcast.meter.clock import DAY_S, HOUR_S, Instants, local_midnight_s, utc_offset_s
+from wattcast.meter.clock import DAY_S, HOUR_S, Instants, local_midnight_s, span_of, utc_offset_s
 from wattcast.meter.known import KnownColumn
 from wattcast.meter.table import MeterTable, Values
 
@@ -51,7 +51,7 @@ class Features:
     def blank(cls, spec: FeatureSpec, origin: Rows, lead: Rows, target_s: Instants) -> Features:
         """Rows that are still to be written."""
         rows = len(origin)
-        matrix, targets = np.empty((rows, len(spec.names)), dtype=np.float32), np.empty(rows, dtype=np.float32)
+        matrix, targets = np.empty((rows, len(spec.names)), dtype=np.float32), np.full(rows, np.nan, dtype=np.float32)
         return cls(matrix, spec.names, targets, np.zeros(rows, np.float32), np.ones(rows, np.float32), origin, lead, target_s)
 
     def rows(self, first: int, stop: int) -> Features:
@@ -73,7 +73,7 @@ def leads_of(spec: FeatureSpec, origins_s: Instants) -> Rows:
     Without a gate 1 to the horizon; with one, those of the next local day (23 to 25 hours) for an origin at the gate, else none.
     """
     if spec.gate_s is None:
-        return np.broadcast_to(np.arange(1, spec.horizon + 1), (len(origins_s), spec.horizon))
+        return np.tile(spec.every_lead, (len(origins_s), 1)) if len(origins_s) != 1 else spec.every_lead[None, :]
     midnights = local_midnight_s(spec.zone, origins_s, days=1), local_midnight_s(spec.zone, origins_s, days=2)
     first, stop = ((midnight - origins_s) // spec.step_s for midnight in midnights)
     at_gate = (origins_s + utc_offset_s(spec.zone, origins_s)) % DAY_S == spec.gate_s
@@ -103,23 +103,34 @@ def features_at(
 
     origins_s: the instant of each origin. What one table ends with and the next begins with must be as far apart as the spec looks back.
     """
-    leads = leads_of(spec, origins_s) if leads is None else leads
-    counts = np.count_nonzero(leads, axis=1)
-    lead = leads[leads > 0]
+    if leads is None and spec.gate_s is None and len(origins) == 1:
+        counts, lead = np.full(1, spec.horizon), spec.every_lead
+        leads = lead[None, :]
+    else:
+        leads = leads_of(spec, origins_s) if leads is None else leads
+        counts, lead = np.count_nonzero(leads, axis=1), leads[leads > 0]
     target_s = np.repeat(origins_s, counts) + (lead - 1) * spec.step_s
     found = Features.blank(spec, np.repeat(origins, counts), lead, target_s)
-    across = int(origins.max() - origins.min()) + 1 if len(origins) else 1
-    block = max(min(_BLOCK // leads.shape[1], len(origins) * _STRETCH // across), 1)
-    end = 0
-    for first in range(0, len(origins), block):
-        some = slice(first, first + block)
-        begin, end = end, end + int(counts[some].sum())
+    begin = 0
+    for some in _blocks(origins, leads.shape[1]):
+        end = len(lead) if some.stop >= len(origins) else begin + int(counts[some].sum())
         # Only the stretch that this block can see, so that memory does not grow with the table.
-        reach = max(int(origins[some].min()) - spec.history_steps, 0)
-        stop = int(origins[some].max()) + spec.last_lead
+        first, last = span_of(origins[some])
+        reach, stop = max(first - spec.history_steps, 0), last + spec.last_lead
         history = History({name: values[reach:stop] for name, values in columns.items()}, spec.layout.columns)
         _fill(found.rows(begin, end), history, _Origins(origins[some] - reach, origins_s[some], counts[some], reach), known, spec)
+        begin = end
     return found
+
+
+def _blocks(origins: Rows, leads: int) -> Iterator[slice]:
+    """The origins that are looked at together."""
+    if len(origins) == 0:
+        return
+    first, last = span_of(origins)
+    size = max(min(_BLOCK // leads, len(origins) * _STRETCH // (last - first + 1)), 1)
+    for begin in range(0, len(origins), size):
+        yield slice(begin, begin + size)
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,7 +168,9 @@ def _fill(out: Features, history: History, origins: _Origins, known: Mapping[str
         out.base_kw[:] = mean_of_measured([matrix[:, spec.names.index(name)] for name in _USUAL_NAMES])
     if spec.scale is not None:
         out.scale_kw[:] = _scaled(matrix, history, row, spec, spec.scale)
-    out.targets[:] = (history.at(0, row + out.lead - 1) - out.base_kw) / out.scale_kw
+    # An answer is made from a table that ends with its origin: there are no targets then.
+    if origins.reach + history.length > span_of(out.origin)[0]:
+        out.targets[:] = (history.at(0, row + out.lead - 1) - out.base_kw) / out.scale_kw
 
 
 def _scaled(matrix: Matrix, history: History, origin: Rows, spec: FeatureSpec, scale: Scale) -> Values:

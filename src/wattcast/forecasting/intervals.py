@@ -49,9 +49,14 @@ class Calibration:
         target_s: the start of each row's target, UTC epoch seconds, shape (rows,). The median stays where it is; NaN stays NaN.
         """
         _, season, third = season_and_third(self.zone, target_s)
-        median, side, distance = _about_the_median(quantiles, self.levels)
-        stretched: Array = median + side * self._cells[season, third] * distance
-        return np.sort(stretched, axis=1)
+        median, distance = _about_the_median(quantiles, *self._sides)
+        stretched: Array = median + self._sides[1] * self._cells[season, third] * distance
+        stretched.sort(axis=1)
+        return stretched
+
+    @cached_property
+    def _sides(self) -> tuple[int, Array]:
+        return _sides_of(self.levels)
 
     @cached_property
     def _cells(self) -> Array:
@@ -70,7 +75,8 @@ def calibrate(actual: Array, quantiles: Array, target_s: Instants, levels: tuple
     stretch the rest; with n of them in a cell, that of its rows counts n / (n + 90) and the stretch of all rows the rest.
     """
     day, season, third = season_and_third(zone, target_s)
-    median, side, distance = _about_the_median(quantiles, levels)
+    middle, side = _sides_of(levels)
+    median, distance = _about_the_median(quantiles, middle, side)
     ratio = side * (actual[:, None] - median) / distance
     overall = 1.0 + _belief(day, _DAYS_TO_BELIEVE) * (_stretches(ratio, levels) - 1.0)
     factors = np.tile(overall, (len(SEASONS), len(THIRDS), 1))
@@ -100,8 +106,12 @@ def _stretches(ratio: npt.NDArray[np.floating], levels: tuple[float, ...]) -> St
     return np.clip(np.array(found, dtype=np.float64), 0.0, _WIDEST)
 
 
-def _about_the_median(quantiles: Array, levels: tuple[float, ...]) -> tuple[Array, Array, Array]:
-    """The median (rows, 1), each level's side of it (-1, 0, 1), and the distance to it on that side, at least the least width."""
-    median = quantiles[:, [levels.index(0.5)]]
-    side = np.sign(np.asarray(levels, dtype=np.float32) - np.float32(0.5))
-    return median, side, np.maximum(side * (quantiles - median), np.float32(_LEAST_WIDTH_KW))
+def _sides_of(levels: tuple[float, ...]) -> tuple[int, Array]:
+    """The place of the median among the levels, and each one's side of it: -1, 0 or 1."""
+    return levels.index(0.5), np.sign(np.asarray(levels, dtype=np.float32) - np.float32(0.5))
+
+
+def _about_the_median(quantiles: Array, middle: int, side: Array) -> tuple[Array, Array]:
+    """The median, shape (rows, 1), and each level's distance to it on its side, at least the least width."""
+    median = quantiles[:, middle : middle + 1]
+    return median, np.maximum(side * (quantiles - median), np.float32(_LEAST_WIDTH_KW))

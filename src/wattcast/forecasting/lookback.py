@@ -177,7 +177,10 @@ def _switch_columns(history: History, origins: Rows, part: Recent, memory: int) 
 _Derived = tuple[tuple[str, ...], Callable[..., Values]]
 DERIVED: Mapping[str, _Derived] = {
     # What the sub-meters (Wh of a minute) leave unexplained.
-    "rest_kw": (("power_kw", "sub1_wh", "sub2_wh", "sub3_wh"), lambda power, *subs: power - np.float32(0.06) * sum(subs)),
+    "rest_kw": (
+        ("power_kw", "sub1_wh", "sub2_wh", "sub3_wh"),
+        lambda power, *sub: power - np.float32(0.06) * (sub[0] + sub[1] + sub[2]),
+    ),
     # Voltage and current are rounded otherwise than power: what they say beyond it tells where in the minute the load moved.
     "apparent_excess_kw": (("power_kw", "voltage_v", "current_a"), lambda power, volt, ampere: volt * ampere / np.float32(1000) - power),
     # The same beyond real and reactive power together.

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from wattcast.forecasting.layout import SeasonalLayout
 from wattcast.forecasting.lookback import History, Matrix, Rows
 from wattcast.forecasting.spec import FeatureSpec
-from wattcast.meter.clock import DAY_S, HOUR_S, Instants, utc_offset_s, wall_clock_days_before
+from wattcast.meter.clock import DAY_S, HOUR_S, Instants, span_of, utc_offset_s, wall_clock_days_before
 from wattcast.meter.table import Values
 
 Mask = npt.NDArray[np.bool_]
@@ -64,8 +64,9 @@ def _weighted(known: npt.NDArray[np.float64], measured: Mask, weights: npt.NDArr
 def _of_the_same_kind(targets: Instants, days: Rows, spec: FeatureSpec) -> Mask:
     """Whether each of these days before a target's is of its kind: workday, Saturday, Sunday or holiday. Shape (targets, days)."""
     local_day = (targets + utc_offset_s(spec.zone, targets)) // DAY_S
-    first = int(local_day.min()) - int(days.max())
-    every = np.arange(first, int(local_day.max()) + 1)
+    earliest, latest = span_of(local_day)
+    first = earliest - int(days[-1])
+    every = np.arange(first, latest + 1)
     weekday = (every + 3) % 7
     kinds = np.where(is_holiday(every, spec) | (weekday == 6), 2, weekday == 5)
     place = (local_day - first)[:, None]

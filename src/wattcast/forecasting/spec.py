@@ -155,6 +155,11 @@ class FeatureSpec:
         return np.array(sorted(self.holidays), dtype=np.int64)
 
     @cached_property
+    def every_lead(self) -> npt.NDArray[np.int64]:
+        """The leads 1 to the horizon."""
+        return np.arange(1, self.horizon + 1, dtype=np.int64)
+
+    @cached_property
     def last_lead(self) -> int:
         """The furthest lead that any origin has: with a gate, the end of a next day of 25 hours."""
         return self.horizon if self.gate_s is None else (DAY_S - self.gate_s + DAY_S + HOUR_S) // self.step_s

@@ -32,12 +32,13 @@ class Batch:
         """Columns in any order of time, `power_kw` among them; of several readings of one instant the last counts."""
         start_s = np.asarray(start_s, dtype=np.int64)
         kept = {name: np.asarray(values, dtype=np.float32) for name, values in columns.items()}
-        if not bool((start_s[1:] > start_s[:-1]).all()):
+        if np.count_nonzero(start_s[1:] <= start_s[:-1]):
             _, last = np.unique(start_s[::-1], return_index=True)
             rows = len(start_s) - 1 - last
             start_s, kept = start_s[rows], {name: values[rows] for name, values in kept.items()}
         power = kept.pop("power_kw")
-        return cls(step_s, start_s, power, {name: values for name, values in kept.items() if np.isfinite(values).any()})
+        measured = {name: values for name, values in kept.items() if len(values) and (np.isfinite(values[0]) or np.isfinite(values).any())}
+        return cls(step_s, start_s, power, measured)
 
     def columns(self) -> dict[str, Values]:
         """`power_kw` and the covariates, by name."""

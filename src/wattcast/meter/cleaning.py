@@ -58,7 +58,7 @@ def grid_of(meter: Meter, batch: Batch, what: str) -> MeterTable:
 
 def _on_grid(meter: Meter, step_s: int, ordered: Instants, given: Mapping[str, Values], what: str) -> MeterTable:
     columns: dict[str, Values] = {}
-    if int(ordered[-1]) - int(ordered[0]) == (len(ordered) - 1) * step_s and bool((np.diff(ordered) == step_s).all()):
+    if int(ordered[-1]) - int(ordered[0]) == (len(ordered) - 1) * step_s and not np.count_nonzero(np.diff(ordered) != step_s):
         start_s = int(ordered[0])
         columns = {name: np.array(values, dtype=np.float32) for name, values in given.items()}
     else:
@@ -96,9 +96,9 @@ def disbelieved(power_kw: Values, flow: Flow) -> dict[str, Mask]:
     negative, zero = (power_kw < 0) & consumption, power_kw == 0
     # What is usual is asked only where it decides something, for most tables have nothing to be disbelieved.
     limit = np.inf
-    if measured.size and (size > _SMALLEST_LIMIT_KW).any():
+    if measured.size and np.count_nonzero(size > _SMALLEST_LIMIT_KW):
         limit = max(_SMALLEST_LIMIT_KW, _LIMIT_OVER_P99 * float(np.percentile(measured, 99)))
-    idle = zero & (consumption and bool(zero.any()) and _never_idles(measured))
+    idle = zero & (consumption and bool(np.count_nonzero(zero)) and _never_idles(measured))
     return {"negative": negative, "impossible": (size > limit) & ~negative, "zero_filled": idle}
 
 
@@ -115,7 +115,7 @@ def _never_idles(measured: Values) -> bool:
 def _blank_disbelieved(columns: dict[str, Values], flow: Flow) -> None:
     kinds = disbelieved(columns["power_kw"], flow)
     columns["power_kw"][kinds["negative"] | kinds["impossible"]] = np.nan
-    if kinds["zero_filled"].any():
+    if np.count_nonzero(kinds["zero_filled"]):
         for values in columns.values():
             values[kinds["zero_filled"]] = np.nan
 

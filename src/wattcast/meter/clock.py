@@ -20,6 +20,7 @@ HOUR_S = 3_600
 DAY_S = 86_400
 SEASONS = ("winter", "spring", "summer", "autumn")
 THIRDS = ("00-08", "08-16", "16-24")
+_DAYS_KNOWN = 50_000
 _FIXED_OFFSET = re.compile(r"([+-])(\d{2}):([0-5]\d)", re.ASCII)
 _OF_THIS_MACHINE = ("localtime", "posixrules", "posix", "right", "Factory")
 
@@ -41,7 +42,7 @@ def utc_offset_s(zone: str, instants: Instants) -> Instants:
     """Seconds to add to each UTC instant (epoch seconds, any shape) to get the wall clock of `zone`."""
     if instants.size == 0:
         return np.zeros_like(instants)
-    first, last = int(instants.min()), int(instants.max())
+    first, last = span_of(instants)
     changes, offsets = _offset_changes(zone, _year(first), _year(last))
     if bisect_right(changes, first) == bisect_right(changes, last):
         return np.full(instants.shape, offsets[bisect_right(changes, first)])
@@ -56,7 +57,8 @@ def wall_clock_days_before(zone: str, instants: Instants, days: int | Instants) 
     back = np.asarray(days, dtype=np.int64) * DAY_S
     if instants.size == 0 or back.size == 0:
         return instants - back
-    earliest, latest = int(instants.min()) - int(back.max()) - DAY_S, int(instants.max()) + DAY_S
+    first, last = span_of(instants)
+    earliest, latest = first - int(back.max()) - DAY_S, last + DAY_S
     changes, _ = _offset_changes(zone, _year(earliest), _year(latest))
     if bisect_right(changes, earliest) == bisect_right(changes, latest):
         return instants - back
@@ -64,6 +66,14 @@ def wall_clock_days_before(zone: str, instants: Instants, days: int | Instants) 
     wall = instants + offset - back
     guess = wall - offset
     return wall - utc_offset_s(zone, guess)
+
+
+def span_of(numbers: Instants) -> tuple[int, int]:
+    """The least and the greatest of some numbers. Of a single one, as on the path of an answer, numpy would be slow to say."""
+    if numbers.size == 1:
+        only = int(numbers.flat[0])
+        return only, only
+    return int(numbers.min()), int(numbers.max())
 
 
 def _year(instant: int) -> int:
@@ -78,8 +88,21 @@ def season_and_third(zone: str, instants: Instants) -> tuple[Instants, Instants,
 
 def season_of(local_days: Instants) -> Instants:
     """The season of each local day, counted from 1970-01-01: a number in SEASONS, December to February the first."""
+    if local_days.size == 0:
+        return np.zeros_like(local_days)
+    first, last = span_of(local_days)
+    return _seasons()[local_days] if first >= 0 and last < _DAYS_KNOWN else _seasons_computed(local_days)
+
+
+def _seasons_computed(local_days: Instants) -> Instants:
     month = local_days.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64) % 12
     return np.asarray(((month + 1) % 12) // 3, dtype=np.int64)
+
+
+@lru_cache(maxsize=1)
+def _seasons() -> Instants:
+    """The season of every day from 1970 on that a meter of ours will see: looked up, for a single day the calendar is slow."""
+    return _seasons_computed(np.arange(_DAYS_KNOWN))
 
 
 def local_midnight_s(zone: str, instants: Instants, days: int) -> Instants:

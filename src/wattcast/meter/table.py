@@ -108,8 +108,10 @@ class MeterTable:
     def last_measured_s(self) -> int | None:
         """The end of the last row with a measured power, or None where none was measured."""
         end, span = len(self), 64
+        if end and np.isfinite(self.power_kw[-1]):
+            return self.end_s
         while end > 0:
-            # From the end on: mostly it is the last row.
+            # From the end on, for it is near there.
             first = max(end - span, 0)
             measured = np.flatnonzero(np.isfinite(self.power_kw[first:end]))
             if measured.size:

@@ -103,7 +103,8 @@ class ForecastService(RegisteredModels):
         if table is None:
             start = ask.now_s - ask.now_s % slot.step_s
             return MeterTable(self.meter(slot.meter), start, slot.step_s, np.empty(0, dtype=np.float32))
-        return replace(table, meter=self.manifest.meters.get(slot.meter, table.meter))
+        meter = self.manifest.meters.get(slot.meter, table.meter)
+        return table if table.meter is meter else replace(table, meter=meter)
 
     def _candidates(self, slot: Slot, family: str, why: list[str]) -> Iterator[tuple[Tier, str]]:
         answering = slot.answering
@@ -138,12 +139,12 @@ class ForecastService(RegisteredModels):
                 why.append(loaded.models[-1].facts.needs(title))
                 continue
             own, size = at_size(for_meter(model, table.meter, ask.yearly_kwh), table, row, model)
-            mean, quantiles = own.forecast(table, row)
-            limit = _IMPLAUSIBLE_MULTIPLE * loaded.manifest.largest_kw * size
-            values, least = np.column_stack([mean, quantiles]), least_kw(table.meter, -limit)
-            if np.isfinite(values).all() and (mean >= least - _NEAR_ZERO_KW).all() and (mean <= limit).all():
+            values = own.values_at(table, row)
+            mean, limit = values[:, 0], _IMPLAUSIBLE_MULTIPLE * loaded.manifest.largest_kw * size
+            least = least_kw(table.meter, -limit)
+            if _plausible(values, least, limit):
                 why += [ANSWERS] if tier == "shared" and not slot.champion else []
-                totals = own.totals(mean, quantiles, least)
+                totals = own.totals(mean, values[:, 1:], least)
                 return _Answer(tier, title, np.maximum(values, least), loaded.id, totals)
             why.append(f"{title} gave an implausible forecast ({float(np.min(mean)):.2f} to {float(np.max(mean)):.2f} kW)")
         return None
@@ -159,6 +160,13 @@ class ForecastService(RegisteredModels):
     def _from_profile(self, slot: Slot, table: MeterTable, row: int) -> _Answer | None:
         values = of_profile(slot, table, row, self.record_of(slot))
         return None if values is None else _Answer("profile", "the typical day", values)
+
+
+def _plausible(values: Array, least: float, limit: float) -> bool:
+    """Whether every value is a number, and every mean within what the meter can have."""
+    mean = values[:, 0]
+    within = (mean >= least - _NEAR_ZERO_KW) & (mean <= limit)
+    return bool(np.count_nonzero(within) == len(mean) and np.count_nonzero(np.isfinite(values)) == values.size)
 
 
 def _forecast(ask: Ask, slot: Slot, table: MeterTable, row: int, answer: _Answer, reason: str) -> Forecast:

@@ -29,24 +29,24 @@ _FOR_A_YEAR = f"max-age={_YEAR_S}"
 _SESSION_S = 12 * 3_600
 # The one style that Plotly's script puts inline when it loads: the rules of its maps. Its other styles go through the CSSOM.
 _PLOTLYS_STYLE = "sha256-ji27qzEtxXZW+7dun6UwjHXJ18e6WAin1VvNtkzIE/o="
-_HEADERS = {
-    "Content-Security-Policy": "; ".join(
-        [
-            "default-src 'none'",
-            "script-src 'self'",
-            f"style-src 'self' '{_PLOTLYS_STYLE}'",
-            "img-src 'self' data:",
-            "connect-src 'self'",
-            "form-action 'self'",
-            "base-uri 'none'",
-            "frame-ancestors 'none'",
-        ]
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-}
+_POLICY = [
+    "default-src 'none'",
+    "script-src 'self'",
+    f"style-src 'self' '{_PLOTLYS_STYLE}'",
+    "img-src 'self' data:",
+    "connect-src 'self'",
+    "form-action 'self'",
+    "base-uri 'none'",
+    "frame-ancestors 'none'",
+]
+_HEADERS = [
+    ("Content-Security-Policy", "; ".join(_POLICY)),
+    ("X-Content-Type-Options", "nosniff"),
+    ("X-Frame-Options", "DENY"),
+    ("Referrer-Policy", "same-origin"),
+    ("Cross-Origin-Opener-Policy", "same-origin"),
+    ("Cache-Control", "no-cache"),
+]
 
 
 def create_app(settings: Settings, services: Services | None = None, now: Callable[[], float] = time.time) -> Flask:
@@ -130,10 +130,12 @@ def plotly() -> Response:
 
 
 def _guarded(response: Response) -> Response:
-    for name, value in _HEADERS.items():
-        response.headers.setdefault(name, value)
-    if request.is_secure:
-        response.headers.setdefault("Strict-Transport-Security", _FOR_A_YEAR)
-    response.headers.setdefault("Cache-Control", "no-cache")
-    response.vary.add("Accept")
+    given = {name.lower() for name in response.headers.keys()}  # noqa: SIM118 (headers are no mapping: keys are what repeats)
+    response.headers.extend([header for header in _HEADERS if header[0].lower() not in given])
+    if request.is_secure and "strict-transport-security" not in given:
+        response.headers.add("Strict-Transport-Security", _FOR_A_YEAR)
+    if "vary" in given:
+        response.vary.add("Accept")
+    else:
+        response.headers.add("Vary", "Accept")
     return response

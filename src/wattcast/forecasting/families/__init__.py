@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from itertools import accumulate
 from typing import Any, Protocol
 
@@ -131,6 +132,7 @@ class Family(Named, Protocol):
         ...
 
 
+@cache
 def _learners() -> dict[str, Family]:
     from wattcast.forecasting.families import extra, lgbm, rf, ridge, xgb  # noqa: PLC0415 (they import this module)
 

@@ -110,7 +110,9 @@ def _meter_of(meter_id: str, zone: str, flow: Flow | None, *, with_readings: boo
             raise
         known = None
     base = known or Meter(meter_id or _NAMELESS)
-    return replace(base, zone=zone or base.zone, flow=flow or base.flow), known is not None
+    if zone or flow:
+        base = replace(base, zone=zone or base.zone, flow=flow or base.flow)
+    return base, known is not None
 
 
 def at_step(table: MeterTable, step_s: int, task: str) -> MeterTable:
