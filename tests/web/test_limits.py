@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import threading
 import time
 from collections import Counter
@@ -10,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from running import Running, Start
+from running import Redis, Running, Start
 from small_store import NOW_S, Browse, wait_for
 
 from wattcast.access import new_key
@@ -101,18 +100,14 @@ def answers(server: Running, headers: dict[str, str], count: int) -> Counter[int
     return found
 
 
-def test_workers_share_their_counts_through_redis(
-    trained: Path, start: Start, headers: dict[str, str], redis: tuple[str, subprocess.Popen[bytes]]
-) -> None:
+def test_workers_share_their_counts_through_redis(trained: Path, start: Start, headers: dict[str, str], redis: Redis) -> None:
     """Of one window exactly as many get through as may; with Redis away every worker counts for itself, and nothing fails."""
-    url, process = redis
-    server = start(trained, workers=str(WORKERS), limit=f"{ALLOWED} per minute", redis=url).ready()
+    server = start(trained, workers=str(WORKERS), limit=f"{ALLOWED} per minute", redis=redis.url).ready()
     wait_for(lambda: len(server.workers()) == WORKERS)
     answers(server, {"Authorization": "Bearer none"}, 8 * WORKERS)
     within_a_minute()
     assert answers(server, headers, ASKED) == {200: ALLOWED, 429: ASKED - ALLOWED}
-    process.kill()
-    process.wait()
+    redis.kill()
     away = answers(server, headers, ASKED)
     assert away[200] > 0
     assert set(away) <= {200, 429}

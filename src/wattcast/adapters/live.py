@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 
-from wattcast.errors import Unavailable
+from wattcast.errors import BadMeterFile, Unavailable
 from wattcast.meter.arrivals import Batch, overlaid
 from wattcast.meter.cleaning import grid_of, resample
 from wattcast.meter.table import Meter, MeterTable
@@ -38,6 +38,7 @@ class LiveReadings:
         self._store = store
         self._kept: dict[str, _Kept] = {}
         self._looked: dict[str, int] = {}
+        self._hashed: dict[tuple[str, int], tuple[MeterTable, str]] = {}
         self._laid: dict[tuple[str, int], tuple[MeterTable, MeterTable, MeterTable]] = {}
         self.fault = ""
 
@@ -50,6 +51,19 @@ class LiveReadings:
         if before is None or before[0] is not registered or before[1] is not arrived:
             before = self._laid[meter, step_s] = (registered, arrived, overlaid(registered, arrived))
         return before[2]
+
+    def state(self, meter: str, step_s: int) -> str:
+        """Another text for any other readings of the meter; empty where that cannot be told."""
+        try:
+            registered, kept = self._snapshots.latest(meter, step_s), self._now(meter)
+        except BadMeterFile:
+            return ""
+        if registered is None:
+            return f"{kept.revision if kept else 0}"
+        before = self._hashed.get((meter, step_s))
+        if before is None or before[0] is not registered:
+            before = self._hashed[meter, step_s] = (registered, registered.sha256())
+        return f"{before[1]} {kept.revision if kept else 0}"
 
     def meter(self, meter_id: str) -> Meter | None:
         """A meter that readings have arrived of; where the database does not answer, one that is in memory.
@@ -65,12 +79,7 @@ class LiveReadings:
         return None if stored is None else stored.meter
 
     def _arrived(self, meter_id: str, step_s: int) -> MeterTable | None:
-        kept = self._kept.get(meter_id)
-        try:
-            kept = self._followed(meter_id, kept)
-            self.fault = ""
-        except Unavailable as cause:
-            self.fault = cause.message
+        kept = self._now(meter_id)
         if kept is None or kept.batch is None or not len(kept.batch) or step_s % kept.batch.step_s:
             return None
         tables = kept.tables
@@ -79,6 +88,16 @@ class LiveReadings:
         if step_s not in tables:
             tables[step_s] = resample(tables[kept.batch.step_s], step_s)
         return tables[step_s]
+
+    def _now(self, meter_id: str) -> _Kept | None:
+        """What has arrived of the meter, as far as the database says; where it does not answer, as memory has it."""
+        kept = self._kept.get(meter_id)
+        try:
+            kept = self._followed(meter_id, kept)
+            self.fault = ""
+        except Unavailable as cause:
+            self.fault = cause.message
+        return kept
 
     def _followed(self, meter_id: str, kept: _Kept | None) -> _Kept | None:
         """What is kept, brought up to the database; None where the meter is not there (any more)."""

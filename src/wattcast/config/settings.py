@@ -33,7 +33,12 @@ class Settings(BaseSettings):
     open: bool = Field(False, description="Ask nobody for a key, wherever the service listens. For trials behind a wall of your own.")
     proxies: int = Field(0, ge=0, le=10, description="Trusted proxies in front of the service, whose X-Forwarded headers count.")
     limit: str = Field("600 per minute", description="Requests that one key, or one address, may make; empty: any number.")
-    redis: str = Field("", description="URL of a Redis that workers share counts through (redis://HOST); empty: each counts for itself.")
+    redis: str = Field(
+        "", description="URL of a Redis that workers share counts and kept forecasts through (redis://HOST); empty: each has its own."
+    )
+    cache: int = Field(
+        300, ge=0, le=86_400, description="Seconds that a forecast from stored readings is kept for who asks again; 0: not at all."
+    )
     logs: Literal["auto", "json", "quiet"] = Field(
         "auto", description="json: a line for each request on stderr; quiet: faults alone; auto: quiet on a terminal, else json."
     )

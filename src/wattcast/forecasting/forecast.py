@@ -135,7 +135,7 @@ class Forecast:
         }
 
 
-@dataclass
+@dataclass(frozen=True)
 class Served:
     """A forecast that was given out so many times, first and last at these moments."""
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from wattcast.errors import BadBundle, BadRequest, RegistryConflict
 from wattcast.forecasting.bundle import Manifest, Model, open_bundle
-from wattcast.forecasting.registry import Record, ServingManifest, Slot
+from wattcast.forecasting.registry import Record, ServingManifest, Slot, manifest_to_json
 from wattcast.meter.table import Meter
 from wattcast.ports import ModelStore
 
@@ -22,7 +23,7 @@ class Loaded:
 
 
 class RegisteredModels:
-    """What the serving manifest named when `load` was called."""
+    """What the serving manifest named when `load` was called. version: of all that answers, another for any other model."""
 
     def __init__(self, store: ModelStore) -> None:
         self._store = store
@@ -30,6 +31,7 @@ class RegisteredModels:
         self.records: dict[str, Record] = {}
         self.refused: dict[str, str] = {}
         self.loaded: dict[str, Loaded] = {}
+        self.version = ""
 
     def load(self) -> None:
         """Open every bundle of the serving manifest: hashes checked, golden forecasts replayed. What is refused is kept with its reason."""
@@ -38,6 +40,8 @@ class RegisteredModels:
         for slot in self.manifest.slots.values():
             for bundle in slot.named():
                 self._load(bundle, heads=bundle in slot.bundles())
+        which = [*sorted(self.loaded), *sorted(self.refused)]
+        self.version = hashlib.sha256(manifest_to_json(self.manifest) + "".join(which).encode()).hexdigest()
 
     def _load(self, bundle_id: str, *, heads: bool) -> None:
         try:

@@ -6,6 +6,7 @@ typical day. Every answer names its tier and why no higher one answered. Numpy a
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -80,6 +81,11 @@ class ForecastService(RegisteredModels):
             hint = "train one (make run), or give at least one reading"
             raise Unavailable(f'no model and no reading can answer {ask.task} for meter "{slot.meter}"', hint)
         return _forecast(ask, slot, table, row, answer, "; ".join(dict.fromkeys(why)))
+
+    def key(self, ask: Ask, state: str) -> str:
+        """A name of all that the answer follows from but the age of its readings. state: of the stored readings."""
+        asked = (self.version, state, ask.meter, ask.task, ask.origin_s, ask.family, ask.yearly_kwh)
+        return hashlib.blake2b(repr(asked).encode(), digest_size=16).hexdigest()
 
     def _slot_for(self, ask: Ask) -> Slot:
         """The slot of the meter, else that of `*` for it, else of no model: a meter never registered has to come with its readings."""

@@ -18,6 +18,7 @@ from wattcast.config import Settings
 from wattcast.serving import ForecastService
 from wattcast.web import problems, telemetry
 from wattcast.web.api import api, docs, document
+from wattcast.web.cache import ForecastCache
 from wattcast.web.explaining import Explainer
 from wattcast.web.pages import Site, pages, site
 from wattcast.web.security import guard, limits
@@ -64,7 +65,7 @@ def create_app(settings: Settings, services: Services | None = None, now: Callab
     app = Flask(__name__)
     app.config.update(MAX_CONTENT_LENGTH=problems.LARGEST_BODY_BYTES, MAX_FORM_MEMORY_SIZE=problems.LARGEST_BODY_BYTES)
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
-    app.extensions["wattcast"] = Site(service, live, Explainer(services.store), now, settings.meter)
+    app.extensions["wattcast"] = Site(service, live, Explainer(services.store), now, settings.meter, ForecastCache(app, settings))
     app.register_blueprint(pages)
     app.register_blueprint(explanations)
     app.register_blueprint(api)
@@ -109,8 +110,9 @@ def healthz() -> ResponseReturnValue:
 
 def readyz() -> ResponseReturnValue:
     """Whether forecasts can be given, and what does not work as it should meanwhile; from what and why, for those who may know."""
-    service, live = site().service, site().live
-    faults = {"database": live.known.fault, "forecast_log": live.written_behind.fault}
+    service, live, cache = site().service, site().live, site().cache
+    cache.look()
+    faults = {"database": live.known.fault, "forecast_log": live.written_behind.fault, "redis": cache.fault}
     faults = {name: fault for name, fault in faults.items() if fault}
     told = {**service.health(), "faults": faults} if guard.all_is_told() else {"ready": service.ready()}
     return {**told, "degraded": list(faults)}, 200 if service.ready() else 503

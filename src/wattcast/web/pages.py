@@ -17,10 +17,11 @@ from wattcast.forecasting.forecast import Forecast, iso
 from wattcast.meter.table import MINUTE_S, Meter, MeterTable
 from wattcast.serving import Ask, ForecastService
 from wattcast.web import views
+from wattcast.web.cache import ForecastCache
 from wattcast.web.explaining import Explainer
 from wattcast.web.problems import Problem, problem_of, respond, wants_json
 from wattcast.web.security.guard import require, sees, who
-from wattcast.web.telemetry import count, log, request_id
+from wattcast.web.telemetry import asked_cache, count, log, request_id
 from wattcast.web.typed import COVARIATES, FIELDS, MODELS, TypedReading, read_form
 
 pages = Blueprint("pages", __name__)
@@ -42,6 +43,7 @@ class Site:
     explainer: Explainer
     now: Callable[[], float]
     meter: str
+    cache: ForecastCache
 
     def known_meter(self, meter_id: str) -> Meter | None:
         """The meter called so, registered or with readings that arrived; None where there is none. Raises Unavailable."""
@@ -69,6 +71,17 @@ class Site:
         if logged:
             self.live.written_behind.add(made, asked.now_s)
         return made
+
+    def given_again(self, key: str) -> bytes | None:
+        """The answer that was kept by this key, counted and logged as any other; None where there is none."""
+        now_s = int(self.now())
+        again = self.cache.get(key, now_s)
+        asked_cache("miss" if again is None else "hit")
+        if again is None:
+            return None
+        count(again)
+        self.live.written_behind.again(key, again.forecast, now_s)
+        return again.answer
 
 
 def site() -> Site:

@@ -21,6 +21,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from wattcast.config import Settings
 from wattcast.forecasting.forecast import Forecast
+from wattcast.web.cache import Again
 from wattcast.web.security.guard import require, who
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -32,6 +33,7 @@ REQUESTS = Counter("wattcast_requests", "Requests answered.", ["operation", "met
 SECONDS = Histogram("wattcast_request_seconds", "Time to answer.", ["operation"], buckets=_SECONDS)
 FORECASTS = Counter("wattcast_forecasts", "Forecasts given out.", ["task", "model", "version", "tier"])
 DATA_AGE = Gauge("wattcast_data_age_seconds", "Age of the readings last forecast from.", ["task", "meter"], multiprocess_mode="mostrecent")
+CACHE = Counter("wattcast_cache_lookups", "Forecasts asked for that may have been kept.", ["outcome"])
 LOADED_AT = Gauge("wattcast_models_loaded_timestamp_seconds", "When a worker loaded its models last.", multiprocess_mode="max")
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("wattcast")
@@ -113,12 +115,17 @@ def _ends(response: Response) -> Response:
     return response
 
 
-def count(forecast: Forecast) -> None:
+def count(forecast: Forecast | Again) -> None:
     """Count a forecast that is given out."""
     FORECASTS.labels(forecast.task, forecast.model, forecast.version[:_VERSION_DIGITS], forecast.tier).inc()
     # Names that anybody can make up are no labels.
     if forecast.data_age_s is not None and forecast.version:
         DATA_AGE.labels(forecast.task, forecast.meter).set(forecast.data_age_s)
+
+
+def asked_cache(outcome: str) -> None:
+    """Count a forecast that may have been kept: hit or miss."""
+    CACHE.labels(outcome).inc()
 
 
 def metrics() -> Response:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -57,6 +58,16 @@ class DatabaseForecasts:
             return [_logged(row) for row in connection.execute(words)]
 
 
+@dataclass
+class _Waiting:
+    """A forecast that was given out so many times, first and last at these moments."""
+
+    make: Callable[[], Forecast]
+    first_s: int
+    last_s: int
+    times: int = 1
+
+
 class WrittenBehind:
     """Forecasts on their way to the log: `add` returns at once, a thread of this process writes them, `close` waits until all are there.
 
@@ -70,7 +81,7 @@ class WrittenBehind:
         self._every_s = every_s
         self._retry_s = retry_s
         self._lock = threading.Lock()
-        self._waiting: dict[tuple[Any, ...], Served] = {}
+        self._waiting: dict[Hashable, _Waiting] = {}
         self._thread: threading.Thread | None = None
         self._something = threading.Event()
         self._closing = threading.Event()
@@ -85,10 +96,14 @@ class WrittenBehind:
     def add(self, forecast: Forecast, at_s: int) -> None:
         """Hand a forecast over."""
         key = (forecast.meter, forecast.task, forecast.origin_s, forecast.version, forecast.model, forecast.steps.values.tobytes())
+        self.again(key, lambda: forecast, at_s)
+
+    def again(self, key: Hashable, make: Callable[[], Forecast], at_s: int) -> None:
+        """Hand over a forecast that is made when it is written. key: the same for the same one."""
         with self._lock:
             there = self._waiting.get(key)
             if there is None:
-                self._waiting[key] = Served(forecast, at_s, at_s)
+                self._waiting[key] = _Waiting(make, at_s, at_s)
             else:
                 there.last_s, there.times = at_s, there.times + 1
             # Not before it is needed: a thread does not survive the fork of a worker.
@@ -120,7 +135,7 @@ class WrittenBehind:
         with self._lock:
             taken, self._waiting = self._waiting, {}
         try:
-            self._log.add(list(taken.values()))
+            self._log.add([Served(one.make(), one.first_s, one.last_s, one.times) for one in taken.values()])
         except Unavailable as cause:
             self.fault = cause.message
             with self._lock:

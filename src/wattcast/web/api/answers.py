@@ -50,8 +50,9 @@ class ForecastAnswer(Struct, frozen=True):
     reason: Annotated[str, Meta(description="Why no higher tier answered; empty where the best one did.", examples=[""])]
     model: Annotated[str, Meta(examples=["LightGBM Regressor"])]
     version: Annotated[str, Meta(description="Id of the model file; empty where no model answered.", examples=["9f2c" * 16])]
-    data_age_s: Annotated[int, said("How long ago the last reading ended.", 3600, "s")] | None
     notes: Annotated[list[str], Meta(description="What was assumed in reading the request.")]
+    # The last, for in an answer that was kept it alone is written anew.
+    data_age_s: Annotated[int, said("How long ago the last reading ended.", 3600, "s")] | None
 
 
 class FieldError(Struct, frozen=True):

@@ -80,8 +80,12 @@ def _responses(each: Operation) -> dict[str, Any]:
     answer: dict[str, Any] = {"description": status_words(each.status)}
     if each.gives is not None:
         answer["content"] = {"application/json": {"schema": _schema(each.gives)}}
+    if each.tagged:
+        answer["headers"] = {"ETag": {"description": "Send it as If-None-Match to ask again.", "schema": {"type": "string"}}}
     problem = {"application/problem+json": {"schema": _schema(ProblemDetails)}}
-    return {str(each.status): answer} | {str(status): {"description": status_words(status), "content": problem} for status in each.problems}
+    known = {"304": {"description": status_words(304)}} if each.tagged else {}
+    problems = {str(status): {"description": status_words(status), "content": problem} for status in each.problems}
+    return {str(each.status): answer} | known | problems
 
 
 def _schema(kind: type) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import Any
 
 import msgspec
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, g, request
 from werkzeug.exceptions import UnsupportedMediaType
 
 from wattcast.errors import BadRequest
@@ -21,7 +21,7 @@ _PATH = re.compile(r" - at `\$(?P<path>[^`]*)`$")
 # Refusals that any operation may meet.
 _ALWAYS = (401, 403, 429)
 _JSON_BYTES = 4 * 1024 * 1024
-_encoder = msgspec.json.Encoder()
+encoded = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class Operation:
 
     body: type of a JSON body; query: type of the parameters; also: further media types of the body, which the function reads itself, and
     JSON too where `own`; with a body in JSON there are no parameters. scope: what a key must allow; problems: statuses of refusals.
+    tagged: whether the answer has an ETag, for who asks again.
     """
 
     method: str
@@ -46,6 +47,7 @@ class Operation:
     status: int = 200
     largest_bytes: int = _JSON_BYTES
     own: bool = False
+    tagged: bool = False
 
 
 OPERATIONS: list[Operation] = []
@@ -89,10 +91,32 @@ def _view(own: Operation, function: Callable[..., Any]) -> Callable[..., Respons
             given["body"] = None if request.mimetype in own.also else _body(decode)
         if own.query is not None:
             given["query"] = _query(own.query) if given.get("body") is None else None
-        said = function(**given)
-        return Response(b"" if said is None else _encoder.encode(said), own.status, mimetype="application/json")
+        try:
+            said = function(**given)
+        except _Known as known:
+            return Response(status=304, headers=[known.header])
+        written = Response(b"" if said is None else encoded(said), own.status, mimetype="application/json")
+        if own.tagged and "tag" in g:
+            written.headers.add(*_Known(g.tag).header)
+        return written
 
     return answer
+
+
+class _Known(Exception):
+    """Whoever asks has the answer already."""
+
+    def __init__(self, tag: str) -> None:
+        super().__init__(tag)
+        # Weak: the age of the readings goes on meanwhile.
+        self.header = ("ETag", f'W/"{tag}"')
+
+
+def unless_known(tag: str) -> None:
+    """Go on, unless the request was sent with this tag: then the answer is 304. A tag names all that the answer follows from."""
+    if "If-None-Match" in request.headers and request.if_none_match.contains_weak(tag):
+        raise _Known(tag)
+    g.tag = tag
 
 
 def _body(decode: Callable[[bytes], Any]) -> Any:
