@@ -135,7 +135,7 @@ def test_pages_follow_each_other(client: FlaskClient) -> None:
 
 
 def test_meters_are_listed_with_what_is_known_of_them(client: FlaskClient) -> None:
-    """Registered ones and those that readings arrived of; the verdict is on what models were trained on."""
+    """Registered ones and those that readings arrived of; what models were trained on has a verdict of its own."""
     kept(client, hours(0, 24), words="?flow=net")
     listed = {each["id"]: each for each in got(client, "/meters")["meters"]}
     assert list(listed) == sorted(listed) == ["home", "hourly", "house"]
@@ -143,7 +143,8 @@ def test_meters_are_listed_with_what_is_known_of_them(client: FlaskClient) -> No
     assert (listed["house"]["registered"], listed["house"]["readings"]) == (True, 0)
     assert listed["house"]["tasks"] == ["day_ahead", "next_minute"]
     assert got(client, "/meters/house")["quality"]["verdict"] == "usable"
-    assert got(client, "/meters/home") == {"meter": listed["home"], "quality": None}
+    home = got(client, "/meters/home")
+    assert (home["meter"], home["quality"], home["arrived"]["verdict"]) == (listed["home"], None, "refused")
 
 
 def test_what_arrives_for_a_registered_meter_moves_its_forecast_on(client: FlaskClient) -> None:

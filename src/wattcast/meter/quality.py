@@ -1,4 +1,4 @@
-"""Do we believe a meter file? A verdict with its reasons and figures; what is found is said here, and corrected only in `cleaning`."""
+"""Do we believe readings? A verdict with its reasons and figures; what is found is said here, and corrected only in `cleaning`."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import numpy as np
 
 from wattcast.meter.cleaning import disbelieved
 from wattcast.meter.clock import DAY_S, HOUR_S, Instants, utc_offset_s
-from wattcast.meter.table import MeterTable, Values
+from wattcast.meter.table import Meter, MeterTable, Values
 
 if TYPE_CHECKING:
+    from wattcast.meter.arrivals import Batch
     from wattcast.meter.readers.contract import Readings
 
 Verdict = Literal["good", "usable", "refused"]
@@ -23,9 +24,9 @@ MIN_DAYS = 14.0
 
 @dataclass(frozen=True)
 class QualityReport:
-    """What was found in a meter file.
+    """What was found in a meter file, or in readings that arrived.
 
-    reasons: sentences, the first one sums up the file. figures: by name, the unit in the name. notes: how the file was read.
+    reasons: sentences, the first one sums them up. figures: by name, the unit in the name. notes: how the file was read.
     """
 
     verdict: Verdict
@@ -43,12 +44,36 @@ class QualityReport:
         return cls(values["verdict"], tuple(values["reasons"]), dict(values["figures"]), tuple(values["notes"]))
 
 
+@dataclass(frozen=True, eq=False)
+class _Came:
+    """Readings as they came, in that order, before any was corrected."""
+
+    meter: Meter
+    step_s: int
+    start_s: Instants
+    power_kw: Values
+    notes: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
+    skipped_hour_rows: int = 0
+
+
 def judge(readings: Readings, table: MeterTable, min_days: float = MIN_DAYS) -> QualityReport:
-    """The verdict on `readings` and the table made of them.
+    """The verdict on the `readings` of a file and the table made of them.
 
     refused: nothing to learn from (fewer than min_days measured days, a constant, mostly stuck or hardly measured). usable: something is
     wrong and said. good: the rest.
     """
+    start_s, power_kw = (readings.frame[name].to_numpy() for name in ("start", "power_kw"))
+    facts = (readings.notes, readings.doubts, readings.skipped_hour_rows)
+    return _judged(_Came(readings.meter, readings.step_s, start_s, power_kw, *facts), table, min_days)
+
+
+def judge_arrived(batch: Batch, table: MeterTable, min_days: float = MIN_DAYS) -> QualityReport:
+    """The verdict on readings that arrived, by the rules for a file; a batch has no repetition and no disorder to blame."""
+    return _judged(_Came(table.meter, batch.step_s, batch.start_s, batch.power_kw), table, min_days)
+
+
+def _judged(readings: _Came, table: MeterTable, min_days: float) -> QualityReport:
     figures = _figures(readings, table)
     refusals = _refusals(figures, min_days)
     doubts = [*readings.doubts, *_doubts(figures, readings)]
@@ -56,10 +81,10 @@ def judge(readings: Readings, table: MeterTable, min_days: float = MIN_DAYS) -> 
     return QualityReport(verdict, (_summary(figures, readings), *refusals, *doubts), figures, readings.notes)
 
 
-def _figures(readings: Readings, table: MeterTable) -> dict[str, Figure]:
-    instants = readings.frame["start"].to_numpy()
+def _figures(readings: _Came, table: MeterTable) -> dict[str, Figure]:
+    instants = readings.start_s
     measured = np.isfinite(table.power_kw)
-    kinds = disbelieved(readings.frame["power_kw"].to_numpy()[np.argsort(instants, kind="stable")], readings.meter.flow)
+    kinds = disbelieved(readings.power_kw[np.argsort(instants, kind="stable")], readings.meter.flow)
     flat_rows, flat_runs, longest_flat = _flat_runs(table)
     known = table.power_kw[measured]
     ordered = np.sort(instants)
@@ -106,9 +131,9 @@ def _refusals(figures: dict[str, Any], min_days: float) -> list[str]:
     return found
 
 
-def _doubts(figures: dict[str, Any], readings: Readings) -> list[str]:
+def _doubts(figures: dict[str, Any], readings: _Came) -> list[str]:
     look = f"this file's clock looks different from meter.zone ({readings.meter.zone})"
-    many = max(10, readings.rows // 1_000)
+    many = max(10, len(readings.start_s) // 1_000)
     f = figures
     sentences = [
         (0.05 < f["share_missing"] <= 0.8, f"{f['share_missing']:.1%} of the span is not measured."),
@@ -130,7 +155,7 @@ def _doubts(figures: dict[str, Any], readings: Readings) -> list[str]:
     return [sentence for holds, sentence in sentences if holds]
 
 
-def _summary(figures: dict[str, Any], readings: Readings) -> str:
+def _summary(figures: dict[str, Any], readings: _Came) -> str:
     span = f"{figures['span_days']:.1f} days at {step_in_words(readings.step_s)}, {figures['start']} to {figures['end']}"
     missing = f"{figures['share_missing']:.1%} not measured, longest gap {figures['longest_gap_hours']:g} hours"
     return f"{span}; mean {figures['mean_kw']:.3g} kW; {missing}."
@@ -182,7 +207,7 @@ def _off_grid(ordered: Instants, step_s: int) -> int:
     return 0 if step_s >= DAY_S else len(ordered) - int(np.bincount(ordered % step_s).max())
 
 
-def _clock_jumps(instants: Instants, readings: Readings) -> list[str]:
+def _clock_jumps(instants: Instants, readings: _Came) -> list[str]:
     """The local moments at which exactly an hour is missing or repeated, in the night of a European or American clock change."""
     off = np.diff(instants) - readings.step_s
     places = np.flatnonzero(np.abs(off) == HOUR_S)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from wattcast.web.api.judged import ArrivedQuality, Quality
 from wattcast.web.api.words import Kw, Quantiles, Resolution, TaskName, Told, said
 
 _Kw = Annotated[float, Meta(extra_json_schema={"x-unit": "kW"})]
@@ -128,20 +129,12 @@ class Meters(Struct, frozen=True):
     meters: list[MeterSummary]
 
 
-class Quality(Struct, frozen=True):
-    """What is to be thought of a meter's readings."""
-
-    verdict: Literal["good", "usable", "refused"]
-    reasons: list[str]
-    figures: dict[str, Any]
-    notes: list[str]
-
-
 class MeterDetails(Struct, frozen=True):
-    """One meter, with the verdict on the readings it was trained on."""
+    """One meter, with a verdict on the readings it was trained on, and one on those that arrived."""
 
     meter: MeterSummary
-    quality: Quality | None
+    quality: Annotated[Quality | None, Meta(description="Of the readings that its models were trained on; null where there are none.")]
+    arrived: Annotated[ArrivedQuality | None, Meta(description="Of the readings that arrived; null where none did.")]
 
 
 class Before(Struct, frozen=True, omit_defaults=True):

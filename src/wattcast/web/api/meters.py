@@ -26,13 +26,13 @@ from wattcast.web.api.answers import (
     PastForecast,
     PastForecasts,
     PastStep,
-    Quality,
     StoredReading,
     StoredReadings,
 )
 from wattcast.web.api.asked import ForecastsAsked, MeterFacts, MeterForecastAsked, ReadingsAsked, ReadingsSent
 from wattcast.web.api.forecasts import answer_of, at_step
 from wattcast.web.api.operations import encoded, operation, unless_known
+from wattcast.web.api.judged import quality_of, verdicts
 from wattcast.web.api.sent import CSV, NDJSON, instant, readings_sent
 from wattcast.web.api.words import METER_ID
 from wattcast.web.pages import site
@@ -53,19 +53,17 @@ def meters() -> Meters:
 
 @operation("GET", "/meters/{meter_id}", MeterDetails, problems=(404, 503), scope="readings:read")
 def meter(meter_id: str) -> MeterDetails:
-    """One meter, with the verdict on its readings.
+    """One meter, with the verdicts on its readings.
 
-    The verdict is on the readings that its models were trained on; null where none were.
+    `quality` is about those that its models were trained on, `arrived` about those that arrived; null where there are none.
     """
     here = site()
     found = _known(meter_id)
     stored = next((each for each in here.live.readings.meters() if each.meter.id == meter_id), None)
     slots = [slot for slot in here.service.manifest.slots.values() if slot.meter == meter_id]
     quality = next((record.quality for record in map(here.service.record_of, slots) if record), None)
-    if quality is None:
-        return MeterDetails(_summary(found, stored), None)
-    said = Quality(quality.verdict, list(quality.reasons), dict(quality.figures), list(quality.notes))
-    return MeterDetails(_summary(found, stored), said)
+    arrived = verdicts().of(stored, here.live.readings) if stored else None
+    return MeterDetails(_summary(found, stored), quality_of(quality) if quality else None, arrived)
 
 
 @operation(
