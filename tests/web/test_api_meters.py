@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import time
+import zipfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -117,6 +119,24 @@ def test_a_meter_file_is_kept(client: FlaskClient) -> None:
     bad = client.put("/api/v1/meters/uci/readings", data=uci + "16/12/2006;18:00:00;four;;;;;;\n", content_type="text/csv")
     assert bad.status_code == 422
     assert "line 38" in bad.get_json()["detail"]
+
+
+def test_a_file_that_is_refused_says_what_a_request_can_do(client: FlaskClient) -> None:
+    """Hints name parameters, not params.yaml, whose other options have a way round; what unpacks to more than 250 MB is refused unread."""
+    for file, hint in (
+        ("time,a_kw,b_kw\n2010-01-01 00:00,1,2\n2010-01-01 01:00,1,2\n", "name one as power_column"),
+        ("time,energy\n2010-01-01 00:00,1\n2010-01-01 01:00,1\n", "say it as unit: kW, W, kWh or Wh"),
+        ("time,load_kw\n01/02/2010 00:00,1\n01/02/2010 01:00,1\n", "write times as 2024-01-31 13:00"),
+    ):
+        refused = client.put("/api/v1/meters/home/readings", data=file, content_type="text/csv")
+        assert (refused.status_code, refused.get_json()["hint"]) == (422, hint)
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("house.csv", "w") as text:
+        for _ in range(251):
+            text.write(b"2010-01-01,1\n" * 77_000)
+    refused = client.put("/api/v1/meters/home/readings", data=packed.getvalue(), content_type="application/zip")
+    assert refused.status_code == 422
+    assert "the body: more than 0.25 GB when decompressed" in refused.get_json()["detail"]
 
 
 def test_pages_follow_each_other(client: FlaskClient) -> None:

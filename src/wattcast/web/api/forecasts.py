@@ -6,13 +6,14 @@ from dataclasses import replace
 
 from wattcast.errors import BadRequest, Unavailable, WattcastError
 from wattcast.forecasting.forecast import Forecast, iso, iso_each
-from wattcast.meter.cleaning import grid_of, resample
-from wattcast.meter.table import Flow, Meter, MeterTable
+from wattcast.meter.cleaning import grid_of
+from wattcast.meter.table import Flow, Meter
 from wattcast.serving import Ask
 from wattcast.web.api.answers import BatchAnswer, BatchResult, DayEnergy, DayPeak, FieldError, ForecastAnswer, ForecastStep, ProblemDetails
 from wattcast.web.api.asked import BatchRequest, FileForecastAsked, ForecastRequest
 from wattcast.web.api.operations import operation
 from wattcast.web.api.sent import CSV, batch_of, instant, readings_sent
+from wattcast.web.arriving import at_step
 from wattcast.web.pages import site
 from wattcast.web.problems import problem_of
 from wattcast.web.security.guard import require, who
@@ -113,14 +114,6 @@ def _meter_of(meter_id: str, zone: str, flow: Flow | None, *, with_readings: boo
     if zone or flow:
         base = replace(base, zone=zone or base.zone, flow=flow or base.flow)
     return base, known is not None
-
-
-def at_step(table: MeterTable, step_s: int, task: str) -> MeterTable:
-    """The readings at the task's resolution. Raises BadRequest where they are too coarse for it."""
-    if step_s % table.step_s:
-        said = f"are {table.step_s} s apart, {task} needs {step_s} s or finer"
-        raise BadRequest(f"readings: {said}", "send finer readings, or ask for another task", {"readings": said})
-    return table if table.step_s == step_s else resample(table, step_s)
 
 
 def answer_of(made: Forecast, notes: tuple[str, ...] = (), wanted: list[float] | None = None) -> ForecastAnswer:

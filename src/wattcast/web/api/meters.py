@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -30,15 +28,14 @@ from wattcast.web.api.answers import (
     StoredReadings,
 )
 from wattcast.web.api.asked import ForecastsAsked, MeterFacts, MeterForecastAsked, ReadingsAsked, ReadingsSent
-from wattcast.web.api.forecasts import answer_of, at_step
 from wattcast.web.api.operations import encoded, operation, unless_known
+from wattcast.web.api.forecasts import answer_of
 from wattcast.web.api.judged import quality_of, verdicts
 from wattcast.web.api.sent import CSV, NDJSON, instant, readings_sent
-from wattcast.web.api.words import METER_ID
+from wattcast.web.arriving import LARGEST_FILE_BYTES, at_step, meant
 from wattcast.web.pages import site
 from wattcast.web.security.guard import sees
 
-_READINGS_BYTES = 50 * 1024 * 1024
 _EVER_S = 2**53
 
 
@@ -74,7 +71,7 @@ def meter(meter_id: str) -> MeterDetails:
     query=MeterFacts,
     also=(*NDJSON, *CSV),
     problems=(400, 413, 415, 422, 503),
-    largest_bytes=_READINGS_BYTES,
+    largest_bytes=LARGEST_FILE_BYTES,
     own=True,
     scope="readings:write",
 )
@@ -86,7 +83,7 @@ def put_readings(meter_id: str, query: MeterFacts) -> Kept:
     """
     here = site()
     known = here.live.readings.meter(meter_id)
-    meter = _meant(meter_id, known, query)
+    meter = meant(meter_id, known or here.service.manifest.meters.get(meter_id), query.zone, query.flow, query.holidays)
     sent = readings_sent(meter, query, known.step_s if known else None)
     counts = here.live.readings.put(meter, sent.batch, int(here.now()))
     return Kept(
@@ -189,21 +186,6 @@ def _native(meter_id: str) -> MeterTable:
     if table is None:
         raise Unavailable(live.known.fault or f'no reading of meter "{meter_id}" has arrived yet', "send readings first")
     return table
-
-
-def _meant(meter_id: str, stored: StoredMeter | None, facts: MeterFacts) -> Meter:
-    """The meter that readings are for: what is known of it, with the facts that were given. Raises BadRequest for a zone that is none."""
-    base = stored.meter if stored else site().service.manifest.meters.get(meter_id)
-    base = base or _new(meter_id)
-    holidays = base.holidays if facts.holidays is None else facts.holidays
-    return replace(base, zone=facts.zone or base.zone, flow=facts.flow or base.flow, holidays=holidays)
-
-
-def _new(meter_id: str) -> Meter:
-    if not re.fullmatch(METER_ID, meter_id):
-        said = "has small letters, digits, dots, dashes and underscores, and begins with a letter or digit"
-        raise BadRequest(f"a meter id {said}", "choose another id", {"meter_id": said})
-    return Meter(meter_id)
 
 
 def _summary(meter: Meter, stored: StoredMeter | None) -> MeterSummary:

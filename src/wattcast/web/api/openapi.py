@@ -11,7 +11,7 @@ import msgspec
 
 from wattcast.web.api.answers import ProblemDetails
 from wattcast.web.api.operations import OPERATIONS, Operation, api, status_words
-from wattcast.web.api.words import METER_ID
+from wattcast.web.arriving import METER_ID
 
 _SCHEMAS = "#/components/schemas/{name}"
 _PARTS = {

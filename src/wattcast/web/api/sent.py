@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +13,7 @@ import numpy as np
 from flask import request
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from wattcast.errors import BadMeterFile, BadRequest
+from wattcast.errors import BadRequest
 from wattcast.meter.arrivals import Batch
 from wattcast.meter.cleaning import native_step_s
 from wattcast.meter.clock import Instants, zone_of
@@ -22,6 +21,7 @@ from wattcast.meter.table import Meter, Values
 from wattcast.web.api.answers import Refused
 from wattcast.web.api.asked import MeterFacts, Reading
 from wattcast.web.api.operations import refusal
+from wattcast.web.arriving import batch_of_file, read_file
 
 NDJSON = ("application/x-ndjson", "application/jsonl", "application/ndjson")
 CSV = ("text/csv", "application/csv", "application/zip", "application/gzip")
@@ -127,20 +127,9 @@ class _RawReadings(msgspec.Struct, forbid_unknown_fields=True):
 
 def _csv(meter: Meter, facts: MeterFacts) -> Sent:
     """A meter file in the body, as any reader takes it; written to a file first, piece by piece."""
-    # Polars takes a while to import and much memory: only who sends a file pays for it.
-    from wattcast.meter.readers import ReadOptions, read  # noqa: PLC0415
-
-    options = ReadOptions(meter, facts.time_column, facts.power_column, facts.unit)
-    with tempfile.TemporaryDirectory(prefix="wattcast-") as folder:
-        path = Path(folder) / "body"
-        _receive(path)
-        try:
-            readings = read(path, options)
-        except BadMeterFile as cause:
-            raise BadMeterFile(cause.message.replace(str(path), "the body"), cause.hint) from None
-    starts = readings.frame["start"].to_numpy()
-    columns = {name: readings.frame[name].to_numpy() for name in readings.frame.columns[1:]}
-    return Sent(Batch.of(facts.resolution_s or readings.step_s, starts, columns), notes=(*readings.notes, *readings.doubts))
+    columns = {"time_column": facts.time_column, "power_column": facts.power_column}
+    readings = read_file(_receive, meter, "the body", unit=facts.unit, **columns)
+    return Sent(batch_of_file(readings, facts.resolution_s), notes=(*readings.notes, *readings.doubts))
 
 
 def _receive(path: Path) -> None:

@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
+from wattcast.web.arriving import METER_ID
+
 LARGEST_KW = 1e6
-METER_ID = r"^[a-z0-9][a-z0-9._-]{0,99}$"
 
 
 def said(description: str, example: Any, unit: str = "", **bounds: Any) -> Meta:
