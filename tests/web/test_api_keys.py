@@ -178,7 +178,10 @@ def test_a_page_asks_for_a_key_once(client: FlaskClient, keys: DatabaseKeys) -> 
     assert client.post("/predict", data=READING, headers=html).status_code == 200
     assert client.get("/api/v1/meters", headers=html).status_code == 401
     inside = client.get("/", headers=html).get_data(as_text=True)
-    assert client.post("/logout", data={"csrf_token": token}, headers=html).status_code == 400
+    forged = client.post("/logout", data={"csrf_token": token}, headers=html)
+    assert forged.status_code == 400
+    assert "Form not accepted" in forged.text
+    assert "Open the page again, and send its form." in forged.text
     assert client.post("/logout", data={"csrf_token": token_in(inside)}, headers=html).status_code == 303
     assert client.get("/", headers=html).status_code == 303
 

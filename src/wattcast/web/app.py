@@ -87,8 +87,10 @@ def _secure(app: Flask, settings: Settings, live: Live) -> None:
         SESSION_COOKIE_NAME="wattcast",
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
-        SESSION_COOKIE_SECURE=not settings.loopback,
+        # Where nobody is asked for a key the cookie marks forms alone, and there may be no TLS to send it over.
+        SESSION_COOKIE_SECURE=not (settings.loopback or settings.open),
         PERMANENT_SESSION_LIFETIME=_SESSION_S,
+        WTF_CSRF_TIME_LIMIT=_SESSION_S,
     )
     if settings.proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, *[settings.proxies] * 2)  # type: ignore[method-assign]
@@ -96,7 +98,7 @@ def _secure(app: Flask, settings: Settings, live: Live) -> None:
     limits.register(app, settings)
     guard.register(app, live.keys, open_to_all=settings.open, loopback=settings.loopback)
     app.register_blueprint(login)
-    app.jinja_env.globals["entered"] = lambda: guard.who() is not None
+    app.jinja_env.globals["entered"] = guard.entered
     # What changes nothing, and what asks for its key with every request, needs no mark of a form.
     csrf = CSRFProtect(app)
     for part in (api, pages, explanations):

@@ -7,6 +7,7 @@ from typing import Any
 
 import structlog
 from flask import Flask, current_app, g, make_response, render_template, request
+from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.sansio.response import Response
 
@@ -38,6 +39,7 @@ _HTTP = {
 }
 
 
+_NOT_OURS = "Form not accepted"
 _STATUS = {Unauthorized: 401, Forbidden: 403, NotFound: 404}
 
 
@@ -63,6 +65,7 @@ KINDS = (
     Kind(Unauthorized.title, (401,), "A key is needed, and none was sent that counts."),
     Kind(Forbidden.title, (403,), "The key does not allow this."),
     Kind(NotFound.title, (404,), "What was asked for by name is not there."),
+    Kind(_NOT_OURS, (400,), "A page's form came without the mark that the page puts into it: programs use the API."),
     Kind("Meter not known", (404,), "The page was asked for a meter that was never registered."),
     Kind("Method not allowed", (405,), _HTTP[405][1]),
     Kind("Too large", (413,), _HTTP[413][1]),
@@ -133,13 +136,14 @@ def respond(problem: Problem) -> Response:
     return answer
 
 
-def _in_words(size: int) -> str:
+def in_words(size: int) -> str:
+    """A size in bytes as people say it: 50 MB."""
     return f"{size // 1024**2} MB" if size >= 1024**2 else f"{size // 1024} kB"
 
 
-def _read_away() -> None:
+def read_away(most: int = _READ_AWAY_BYTES) -> None:
     """Take in the rest of a body that is too large, within reason: a client that is still sending would not see our answer."""
-    body, left = request.environ["wsgi.input"], _READ_AWAY_BYTES
+    body, left = request.environ["wsgi.input"], most
     while left > 0 and (chunk := body.read(min(left, LARGEST_BODY_BYTES))):
         left -= len(chunk)
 
@@ -158,15 +162,20 @@ def register(app: Flask) -> None:
     def http(error: HTTPException) -> Response:
         status = error.code or 500
         if status == 413:
-            _read_away()
+            read_away()
         title, detail = _HTTP.get(status, (error.name, "The request cannot be answered."))
         if status == 413 and request.max_content_length:
-            detail = f"A request here may have {_in_words(request.max_content_length)} at most."
+            detail = f"A request here may have {in_words(request.max_content_length)} at most."
         hint = "wait as long as Retry-After says" if status == 429 else ""
         answer = respond(Problem(status, title, detail, hint))
         if isinstance(error, MethodNotAllowed):
             answer.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
         return answer
+
+    @app.errorhandler(CSRFError)
+    def not_ours(_: CSRFError) -> Response:
+        said = "This form was not sent from a page of this service, or that page has been open for too long."
+        return respond(Problem(400, _NOT_OURS, said, "open the page again, and send its form"))
 
     @app.errorhandler(Exception)
     def unexpected(error: Exception) -> Response:

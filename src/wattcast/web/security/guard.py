@@ -19,6 +19,8 @@ from wattcast.web.problems import wants_json
 _FRESH_S = 1.0
 _LOOKED_FOR_S = 0.005
 OPEN_TO_ALL = frozenset({"healthz", "readyz", "openapi", "docs", "plotly", "static"})
+# Told by their paths: a session is opened before anybody knows the endpoint.
+_NO_PAGES = ("/api/", "/static/", "/vendor/", "/healthz", "/readyz", "/metrics", "/openapi.json")
 _ENTRY = frozenset({"login.enter", "login.leave"})
 _HINT = "send it as Authorization: Bearer KEY; wattcast keys create makes one"
 
@@ -95,6 +97,11 @@ def who() -> Key | None:
     return found
 
 
+def entered() -> bool:
+    """Whether somebody entered the pages with a key, and can leave them; programs that send theirs have not."""
+    return who() is not None and "key" in session
+
+
 def sees(meter: str) -> bool:
     """Whether a meter is there for this request."""
     key = who()
@@ -152,15 +159,24 @@ def _pass() -> ResponseReturnValue | None:
 
 
 class Sessions(SecureCookieSessionInterface):
-    """Sessions of pages, signed with the secret that all workers share; programs send their key, and have none."""
+    """Sessions of pages, signed with the secret that all workers share: the key that one entered with, and the mark of one's forms.
+
+    Programs send their key with every request, and have none.
+    """
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
-        """The session of a page, None where nobody needs one."""
+        """The session of a page; None for what is no page, and where the secret cannot be read: then no form is taken."""
+        if request.path.startswith(_NO_PAGES):
+            return None
         here: Guard = app.extensions["wattcast_guard"]
         try:
-            if request.path.startswith("/api/") or not here.needed():
-                return None
             app.secret_key = app.secret_key or here.session_secret()
         except Unavailable:
             return None
         return super().open_session(app, request)
+
+
+def require_session() -> None:
+    """Raise Unavailable where no session could be opened, so that no form of this page would be taken."""
+    if not current_app.secret_key:
+        raise Unavailable("the secret that sessions are signed with cannot be read", "check that the database answers, and try again")
