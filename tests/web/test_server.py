@@ -44,7 +44,7 @@ def test_a_visitor_gets_every_page_over_one_connection(trained: Path, start: Sta
     connection = server.connect()
     connection.connect()
     kept = connection.sock
-    for path in ("/", "/healthz", "/readyz", "/static/style.css"):
+    for path in ("/", "/file", "/healthz", "/readyz", "/static/style.css"):
         connection.request("GET", path)
         answer = connection.getresponse()
         answer.read()
@@ -82,7 +82,7 @@ from wattcast.web import server
 assert not [name for name in (*{LEARNERS!r}, "onnxruntime", "flask") if name in sys.modules], "master"
 from wattcast.web.app import create_app
 client = create_app(Settings(store={str(trained)!r})).test_client()
-for path in ("/", "/?meter=hourly", "/readyz", "/nothing", "/vendor/plotly.js"):
+for path in ("/", "/file", "/?meter=hourly", "/readyz", "/nothing", "/vendor/plotly.js"):
     client.get(path)
 assert client.post("/predict", data={READING!r}).status_code == 200
 loaded = [name for name in (*{LEARNERS!r}, "plotly", "onnx", "sklearn", "holidays") if name in sys.modules]

@@ -20,6 +20,7 @@ from wattcast.web import problems, telemetry
 from wattcast.web.api import api, docs, document
 from wattcast.web.cache import ForecastCache
 from wattcast.web.explaining import Explainer
+from wattcast.web.file_page import filed
 from wattcast.web.pages import Site, pages, site
 from wattcast.web.security import guard, limits
 from wattcast.web.security.login import login
@@ -67,6 +68,7 @@ def create_app(settings: Settings, services: Services | None = None, now: Callab
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
     app.extensions["wattcast"] = Site(service, live, Explainer(services.store), now, settings.meter, ForecastCache(app, settings))
     app.register_blueprint(pages)
+    app.register_blueprint(filed)
     app.register_blueprint(explanations)
     app.register_blueprint(api)
     app.add_url_rule("/openapi.json", view_func=openapi)

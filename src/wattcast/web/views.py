@@ -53,7 +53,7 @@ def curve(forecast: Forecast, measured: MeterTable | None) -> dict[str, Any]:
     """What the chart and its table show. Times are on the meter's clock; measured: readings to show before the forecast."""
     levels = tuple(forecast.steps[0].quantiles)
     end_s = forecast.steps[-1].start_s + forecast.step_s
-    steps = [
+    steps: list[dict[str, Any]] = [
         {
             "start": clock_time(step.start_s, forecast.zone),
             "label": _hours(step.start_s, forecast.step_s, forecast.zone),
@@ -67,7 +67,8 @@ def curve(forecast: Forecast, measured: MeterTable | None) -> dict[str, Any]:
     return {
         "steps": steps,
         "end": clock_time(end_s, forecast.zone),
-        "interval": interval_name(levels),
+        # A baseline whose spread nobody could measure says one value for every level: that is no interval.
+        "interval": interval_name(levels) if any(step["low"] < step["high"] for step in steps) else "",
         "measured": _measured(measured) if measured is not None else [],
         "energy_kwh": round(sum(step.mean for step in forecast.steps) * forecast.step_s / HOUR_S, 2),
         "highest": steps[highest],

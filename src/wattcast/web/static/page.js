@@ -26,15 +26,19 @@
   const times = [...steps.map((step) => step.start), data.end];
   const held = (values) => [...values, values[values.length - 1]];
   // No bold here: Plotly would write a style attribute, which the content policy forbids.
-  const said = steps.map((step) => `${step.label}<br>${step.mean.toFixed(2)} kW (${step.low.toFixed(2)} to ${step.high.toFixed(2)})`);
+  const within = (step) => data.interval ? ` (${step.low.toFixed(2)} to ${step.high.toFixed(2)})` : "";
+  const said = steps.map((step) => `${step.label}<br>${step.mean.toFixed(2)} kW${within(step)}`);
 
   const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
   function traces() {
     const edge = { mode: "lines", line: { width: 0, shape: "hv" }, x: times, hoverinfo: "skip" };
-    return [
+    const band = [
       { ...edge, y: held(steps.map((step) => step.low)), showlegend: false },
       { ...edge, y: held(steps.map((step) => step.high)), name: data.interval, fill: "tonexty", fillcolor: color("--band") },
+    ];
+    return [
+      ...(data.interval ? band : []),
       { mode: "lines", name: "Forecast", x: times, y: held(steps.map((step) => step.mean)), hovertemplate: "%{text}<extra></extra>",
         text: held(said), line: { color: color("--accent"), width: 2.5, shape: "hv" } },
       { mode: "lines", name: "Measured before", x: data.measured.map((row) => row[0]), y: data.measured.map((row) => row[1]),
