@@ -83,6 +83,17 @@ def test_the_verdict_follows_what_arrives(client: FlaskClient) -> None:
     assert details(client, "home")["arrived"]["figures"]["rows"] == 24
 
 
+def test_of_many_readings_the_last_hundred_thousand_are_judged(client: FlaskClient) -> None:
+    """The answer says which span that is."""
+    times = (f"{START + at * timedelta(minutes=1):%Y-%m-%dT%H:%MZ},{1 + at % 7 / 10}\n" for at in range(100_010))
+    answer = client.put("/api/v1/meters/home/readings", data="time,load_kw\n" + "".join(times), content_type="text/csv")
+    assert answer.status_code == 200, answer.text
+    said = details(client, "home")
+    assert (said["meter"]["readings"], said["arrived"]["figures"]["rows"]) == (100_010, 100_000)
+    assert datetime.fromisoformat(said["arrived"]["first"]) == START + timedelta(minutes=10)
+    assert said["arrived"]["end"] == said["meter"]["end"]
+
+
 def test_both_verdicts_stand_beside_each_other(client: FlaskClient) -> None:
     """A registered meter: `arrived` is null until something arrives, and what models were trained on keeps its own."""
     assert details(client, "hourly")["arrived"] is None

@@ -71,7 +71,7 @@ def verdicts() -> Verdicts:
 
 
 def _judged(stored: StoredMeter, readings: ReadingStore) -> ArrivedQuality | None:
-    changes = readings.changes(stored.meter.id, 0, _JUDGED * stored.step_s)
+    changes = readings.changes(stored.meter.id, 0, (_JUDGED - 1) * stored.step_s)
     if changes is None or changes.batch is None or not len(changes.batch):
         return None
     batch, zone = changes.batch, changes.meter.zone
