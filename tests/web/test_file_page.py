@@ -18,10 +18,20 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
+import tiny
 from flask.testing import FlaskClient
 from small_store import Browse
+from street import pooled, street
 from werkzeug.datastructures import FileStorage
 from werkzeug.test import TestResponse, encode_multipart
+
+from wattcast.adapters.files import FileModelStore
+from wattcast.forecasting.baselines import Fallback
+from wattcast.forecasting.pooling import population_profile
+from wattcast.forecasting.registry import record_of, slot_of
+from wattcast.forecasting.scorecard import ScoreRow
+from wattcast.forecasting.star import STAR, with_star
+from wattcast.meter.quality import QualityReport
 
 JSON = {"Accept": "application/json"}
 START = datetime(2010, 9, 20, tzinfo=UTC)
@@ -174,6 +184,25 @@ def test_a_meter_with_a_model_is_answered_by_it(store: Path, browse: Browse) -> 
     assert "the champion" in text_of(answer)
     assert "30 Oct 2010 01:00 to 31 Oct 2010 01:00 (+01:00)" not in text_of(answer)
     assert "read on the clock of +01:00" in text_of(answer)
+
+
+def test_the_model_of_all_meters_answers_where_there_is_one(store: Path, browse: Browse) -> None:
+    """For readings of nobody's meter: by that model, with its version and with intervals for energy and peak, and why no other."""
+    models, opened = FileModelStore(store), pooled()
+    models.put_bundle(opened.data)
+    (facts,) = opened.manifest.models
+    row = ScoreRow("day_ahead", "lgbm", facts.name, opened.id, facts.validation)
+    fallback = Fallback({}, population_profile(street(), tiny.LEVELS, 0.8))
+    said = {"at": "2010-03-01T00:00:00+00:00", "by": "tests", "revision": ""}
+    models.put_record(made := record_of(opened, {facts.name: row}, fallback, QualityReport("usable", ()), **said))
+    models.publish(with_star(models.manifest(), slot_of("day_ahead", tiny.TASKS["day_ahead"], STAR, tiny.LEVELS, [made], "")))
+    answer = send(browse(store), csv(house()))
+    assert "a model of all meters known answers: this meter has none of its own" in text_of(answer)
+    assert opened.id[:12] in text_of(answer)
+    assert all(step["low"] < step["high"] for step in chart_of(answer)["steps"])
+    assert set(chart_of(answer)["totals"]) == {"energy_kwh", "peak_kw"}
+    assert re.search(r"kWh in all \([\d.]+ to [\d.]+ kWh, 80 % interval\)", text_of(answer))
+    assert re.search(r"the peak of the day [\d.]+ to [\d.]+ kW", text_of(answer))
 
 
 REFUSED: list[tuple[str, bytes, dict[str, str], str, str]] = [
