@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -28,9 +29,9 @@ from wattcast.web.api.answers import (
     StoredReadings,
 )
 from wattcast.web.api.asked import ForecastsAsked, MeterFacts, MeterForecastAsked, ReadingsAsked, ReadingsSent
-from wattcast.web.api.operations import encoded, operation, unless_known
 from wattcast.web.api.forecasts import answer_of
 from wattcast.web.api.judged import quality_of, verdicts
+from wattcast.web.api.operations import encoded, operation, unless_known
 from wattcast.web.api.sent import CSV, NDJSON, instant, readings_sent
 from wattcast.web.arriving import LARGEST_FILE_BYTES, at_step, meant
 from wattcast.web.pages import site
