@@ -15,7 +15,13 @@ from dataclasses import dataclass
 from importlib.metadata import distributions
 from pathlib import Path
 
-LIBRARIES = {"wattcast", "numpy", "polars", "pandas", "scikit-learn", "xgboost-cpu", "xgboost", "lightgbm", "onnxruntime", "matplotlib"}
+LIBRARIES = {"wattcast", "numpy", "polars", "pandas", "scikit-learn", "xgboost-cpu", "xgboost", "lightgbm", "onnxruntime", "matplotlib"} | {
+    "flask",
+    "werkzeug",
+    "gunicorn",
+    "msgspec",
+    "sqlalchemy",
+}
 
 
 @dataclass(frozen=True)
@@ -44,9 +50,9 @@ class Measured:
 
 def run_measured(command: Sequence[str], cwd: Path, log: Path) -> Measured:
     """Run `command` in `cwd` to its end, its output appended to `log`. A child killed by signal n has exit code -n."""
-    busy, started = _busy_seconds(), time.perf_counter()
+    busy, started = busy_seconds(), time.perf_counter()
     with log.open("ab") as output:
-        child = subprocess.Popen(command, cwd=cwd, env=_environment(), stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
+        child = subprocess.Popen(command, cwd=cwd, env=environment(), stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
         try:
             _, status, usage = os.wait4(child.pid, 0)
         except BaseException:
@@ -58,7 +64,7 @@ def run_measured(command: Sequence[str], cwd: Path, log: Path) -> Measured:
     cpu_seconds = usage.ru_utime + usage.ru_stime
     # ru_maxrss is in bytes on macOS and in KiB elsewhere.
     peak_bytes = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    other_cores = max(0.0, (_busy_seconds() - busy - cpu_seconds) / wall_seconds)
+    other_cores = max(0.0, (busy_seconds() - busy - cpu_seconds) / wall_seconds)
     return Measured(wall_seconds, cpu_seconds, peak_bytes, other_cores, child.returncode)
 
 
@@ -74,14 +80,16 @@ def machine_facts() -> dict[str, object]:
     }
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
+    """What a process that is measured finds in its environment: what it would at a user's."""
     # As a user has it: compiled modules kept, OpenMP's own waiting policy on both sides. Threads that spin suffer from neighbours:
     # measure on a quiet machine.
     others = ("WATTCAST_", "OMP_", "PYTHONDONTWRITEBYTECODE")
     return {name: value for name, value in os.environ.items() if not name.startswith(others)} | {"PYTHONUNBUFFERED": "1"}
 
 
-def _busy_seconds() -> float:
+def busy_seconds() -> float:
+    """Seconds that all cores together have been busy; 0 where /proc/stat is absent."""
     stat = Path("/proc/stat")
     if not stat.exists():
         return 0.0

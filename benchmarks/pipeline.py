@@ -10,7 +10,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 from dataclasses import asdict, dataclass
@@ -19,6 +18,7 @@ from typing import Any
 
 import yaml
 from big_file import build_big_file
+from environments import environment_of
 from measure import Measured, machine_facts, run_measured
 from rich.console import Console
 from rich.table import Table
@@ -125,19 +125,8 @@ def lay_out(folder: Path, data: Path) -> None:
 
 
 def run_environment() -> Path:
-    """The Python of an environment as `make run` makes it, made once: beside the yardstick's libraries ours would import those too."""
-    folder, pins = RESULTS / "run-environment", ROOT / "requirements" / "run.txt"
-    made, wanted = folder / "made-from", pins.read_bytes()
-    if not made.exists() or made.read_bytes() != wanted:
-        uv = [sys.executable, "-m", "uv"]
-        subprocess.run([*uv, "venv", "--quiet", "--clear", "--python", sys.executable, folder], check=True)
-        python = ["--python", str(folder / "bin" / "python")]
-        subprocess.run([*uv, "pip", "install", "--quiet", *python, "--require-hashes", "--requirement", str(pins)], check=True)
-        subprocess.run(
-            [*uv, "pip", "install", "--quiet", *python, "--no-build-isolation", "--no-deps", "--editable", str(ROOT)], check=True
-        )
-        made.write_bytes(wanted)
-    return folder / "bin" / "python"
+    """The Python of an environment as `make run` makes it: beside the yardstick's libraries ours would import those too."""
+    return environment_of(RESULTS / "run-environment", "run.txt", with_wattcast=True)
 
 
 def measured(command: list[str], cwd: Path) -> Measured:
