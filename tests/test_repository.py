@@ -54,8 +54,8 @@ def test_no_tracked_file_is_large() -> None:
 
 
 def test_requirements_are_there() -> None:
-    """Serving, running, developing and the installer itself each have their pins."""
-    assert [path.name for path in REQUIREMENTS] == ["dev.txt", "run.txt", "serve.txt", "uv.txt"]
+    """Serving, running, developing, the installer itself and what we are measured against each have their pins."""
+    assert [path.name for path in REQUIREMENTS] == ["dev.txt", "rivals.txt", "run.txt", "serve.txt", "uv.txt"]
 
 
 @pytest.mark.parametrize("path", REQUIREMENTS, ids=lambda path: path.name)
