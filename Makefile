@@ -7,7 +7,7 @@ LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-ha
        --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-system lint lock data accuracy bench-heat-pump bench-little-history bench-pipeline clean distclean
+.PHONY: help setup run test test-system lint lock data accuracy bench-heat-pump bench-little-history bench-pipeline bench-serving clean distclean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' Makefile
@@ -51,6 +51,9 @@ bench-little-history: .venv/.dev ## Forecast simulated houses never seen, with 0
 
 bench-pipeline: .venv/.dev ## Time the whole pipeline against the yardstick
 	@exec .venv/bin/python benchmarks/pipeline.py
+
+bench-serving: .venv/.dev ## Load the service, bare Flask, MLflow and BentoML in turn with wrk (STORE=folder: models that are there; QUICK=1)
+	@exec .venv/bin/python benchmarks/serving.py $${STORE:+--store "$$STORE"} $${QUICK:+--quick}
 
 # data/raw and store hold what no command can make again; metrics may be in git.
 clean: ## Remove what the tools and the pipeline left (keeps .venv, data/raw, metrics, store and DVC's cache)

@@ -76,7 +76,7 @@ def machine_facts() -> dict[str, object]:
         "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
         "system": platform.platform(),
         "python": platform.python_version(),
-        "libraries": {found.name: found.version for found in distributions() if found.name in LIBRARIES},
+        "libraries": {found.name: found.version for found in distributions() if found.name.lower() in LIBRARIES},
     }
 
 
