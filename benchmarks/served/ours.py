@@ -21,7 +21,7 @@ from wattcast.adapters.database import Database, DatabaseKeys
 from wattcast.config import Settings
 
 # The setting that keeps answers to GET, and what switches it off: named here alone.
-CACHE, CACHE_OFF = "cache", "off"
+CACHE, CACHE_OFF = "cache", "0"
 # A limit that is counted and refuses nobody.
 _LIMIT = "1000000000 per minute"
 _STORED, _CACHED, _ETAG = "stored", "cached", "etag"

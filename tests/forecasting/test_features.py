@@ -13,9 +13,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from wattcast.errors import LeakingSpec
 from wattcast.forecasting import spec as spec_module
 from wattcast.forecasting.baselines import baselines
-from wattcast.forecasting.features import build_features, leads_of
+from wattcast.forecasting.features import build_features, features_at, features_of_each, leads_of
 from wattcast.forecasting.lookback import available_columns
-from wattcast.forecasting.spec import USUAL_DAY, FeatureSpec, Known, Recent, Scale, Seasonal
+from wattcast.forecasting.spec import USUAL_DAY, FeatureSpec, Known, Recent, Scale, Seasonal, Target
 from wattcast.meter.clock import DAY_S, HOUR_S
 from wattcast.meter.known import KnownColumn
 from wattcast.meter.table import Meter, MeterTable
@@ -451,3 +451,66 @@ def test_a_column_that_nobody_knew_is_null() -> None:
         matrix = build_features(table, np.array([500]), spec).matrix
         assert np.isnan(matrix[:, place]).all()
         assert np.isfinite(np.delete(matrix, place, axis=1)).any(axis=0).all()
+
+
+GLANCE = FeatureSpec(
+    60,
+    1,
+    "Europe/Paris",
+    recent=(
+        Recent("power_kw", offsets=(0, 2)),
+        *(
+            Recent(name, offsets=(0,))
+            for name in ("rest_kw", "apparent_rest_kva", "conductance_kw", "power_factor", "nowhere", "voltage_v")
+        ),
+    ),
+    calendar=("hour", "weekday", "year"),
+    target="change",
+)
+
+
+def electric(count: int, seed: int) -> MeterTable:
+    """Minutes with all that a house measures, and gaps in each column."""
+    chance = np.random.default_rng(seed)
+    names = ("power_kw", "voltage_v", "current_a", "reactive_power_kvar", "sub1_wh", "sub2_wh", "sub3_wh")
+    columns = {name: chance.uniform(0, 250, count).astype(np.float32) for name in names}
+    for values in columns.values():
+        values[chance.random(count) < 0.2] = np.nan
+    return MeterTable(Meter("house"), 1_262_304_000, 60, columns.pop("power_kw"), columns)
+
+
+@pytest.mark.parametrize("target", ["change", "level"])
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 40])
+def test_an_answer_that_needs_single_readings_reads_the_features_of_training(count: int, target: Target) -> None:
+    """Bit for bit, derived columns too, from a table of any length and with fewer columns."""
+    spec = replace(GLANCE, target=target)
+    assert spec.glances
+    for seed in range(8):
+        table = electric(count, seed)
+        for some in (table, replace(table, covariates={"voltage_v": table.covariates["voltage_v"]}), replace(table, covariates={})):
+            quick = build_features(some, np.array([count]), spec)
+            known = {name: np.append(values, np.float32(1)) for name, values in some.columns().items()}
+            whole = features_at(known, np.array([count]), np.array([some.end_s]), spec, {})
+            for name in ("matrix", "base_kw", "scale_kw", "lead", "target_s", "origin"):
+                assert_array_equal(getattr(quick, name), getattr(whole, name), name)
+
+
+def test_readings_that_are_answered_together_have_the_features_of_each_alone() -> None:
+    """Bit for bit, whatever the others are."""
+    table = electric(300, 1)
+    together = features_of_each(table.columns(), table.instants() + 60, GLANCE)
+    for row in range(300):
+        alone = build_features(table.rows(row, row + 1), np.array([1]), GLANCE)
+        assert_array_equal(alone.matrix[0], together.matrix[row])
+        assert (alone.target_s[0], len(alone.base_kw)) == (together.target_s[row], 1)
+        assert_array_equal(alone.base_kw[0], together.base_kw[row])
+
+
+def test_the_calendar_is_remembered_but_never_another_ones() -> None:
+    """Many more moments than are remembered, asked for twice and in any order, have the columns that they have together."""
+    table = electric(1, 1)
+    moments = np.random.default_rng(3).integers(1_262_304_000, 1_462_304_000, 1_500) // 60 * 60
+    together = features_of_each({"power_kw": np.ones(1_500, np.float32)}, moments, GLANCE).matrix
+    for number in [*range(1_500), *range(0, 1_500, 7)]:
+        alone = build_features(replace(table, start_s=int(moments[number]) - 60), np.array([1]), GLANCE).matrix
+        assert_array_equal(alone[0, 8:], together[number, 8:])

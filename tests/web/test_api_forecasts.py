@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import random
 import shutil
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -263,6 +265,45 @@ def test_a_batch_has_a_result_for_each(client: FlaskClient) -> None:
     assert refused(client, 422, "/api/v1/forecast/batch", json={"requests": []})["errors"][0]["field"] == "requests"
     too_many = {"requests": [{"task": "day_ahead"}] * 1_001}
     assert refused(client, 422, "/api/v1/forecast/batch", json=too_many)["errors"][0]["field"] == "requests"
+
+
+def test_a_batch_of_all_kinds_is_as_each_alone(client: FlaskClient) -> None:
+    """Those that are predicted together too: other meters, families, levels, zones and columns; what is wrong is said of that one."""
+    chance = random.Random(5)
+    fields: dict[str, list[Any]] = {
+        "task": ["next_minute"] * 8 + ["day_ahead", "year_ahead"],
+        "meter": ["", "", "", "house", "barn"],
+        "family": ["", "", "xgb", "rf", "prophet"],
+        "quantiles": [None, None, [0.1], [0.9, 0.1], [], [0.3]],
+        "zone": ["", "", "", "America/New_York", "Nowhere"],
+        "flow": [None, None, None, "net"],
+        "resolution_s": [None, None, 60, 3600],
+        "origin": [None] * 6 + ["2010-11-26T21:10:00Z"],
+        "yearly_kwh": [None] * 6 + [3500],
+    }
+    readings: dict[str, list[Any]] = {
+        "start": ["2010-11-26T21:05:00+00:00", "2010-10-31T02:59:00+02:00", "2010-11-26T21:05:30+00:00", "2010-11-26T21:05:00"],
+        "power_kw": [0.2, 1.3, 4.0, 29.0, 31.0, 900.0, 0.0, -1.0, None],
+        "voltage_v": [None, 240.1, 0.0],
+        "sub1_wh": [None, 3.0],
+        "current_a": [None, 5.1],
+    }
+    requests = []
+    for number in range(600):
+        some = [{name: chance.choice(values) for name, values in readings.items()} for _ in range(chance.choice([1, 1, 1, 1, 2, 0]))]
+        requests.append({name: chance.choice(values) for name, values in fields.items()} | {"readings": some})
+        if number % 3 == 0:
+            requests[-1] |= {"task": "next_minute", "meter": "", "family": "", "quantiles": None, "zone": "", "flow": None}
+    response = client.post("/api/v1/forecast/batch", json={"requests": requests})
+    assert response.status_code == 200, response.get_data(as_text=True)
+    results = response.get_json()["results"]
+    kinds = Counter[str]()
+    for request, result in zip(requests, results, strict=True):
+        alone = client.post("/api/v1/forecast", json=request).get_json()
+        assert (result["forecast"] or result["problem"]) == alone, request
+        kinds[alone.get("tier") or alone["title"]] += 1
+    assert kinds["champion"] > 50
+    assert len(kinds) >= 5, kinds
 
 
 def test_the_age_of_the_readings_is_told(client: FlaskClient) -> None:

@@ -12,8 +12,9 @@ import numpy.typing as npt
 from wattcast.errors import NotEnoughHistory
 from wattcast.forecasting.features import Features, build_features
 from wattcast.forecasting.lookback import Rows
+from wattcast.forecasting.names import recent_names, seasonal_names
 from wattcast.forecasting.seasons import mean_of_measured
-from wattcast.forecasting.spec import USUAL_DAY, FeatureSpec, Recent, Seasonal, recent_names, seasonal_names
+from wattcast.forecasting.spec import USUAL_DAY, FeatureSpec, Recent, Seasonal
 from wattcast.meter.clock import DAY_S, HOUR_S, Instants, season_of, utc_offset_s
 from wattcast.meter.table import MeterTable, Values
 

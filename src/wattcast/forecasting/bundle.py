@@ -105,7 +105,7 @@ class Model:
     def values(self, features: Features) -> Array:
         """Mean and calibrated quantiles in kW side by side, shape (rows, 1 + levels)."""
         values: Array = features.in_kw(self.heads(features.matrix))
-        values[:, 1:] = self.facts.calibration.apply(values[:, 1:], features.target_s)
+        self.facts.calibration.apply(values[:, 1:], features.target_s, out=values[:, 1:])
         return values
 
     def totals(self, mean: Array, quantiles: Array, least_kw: float) -> dict[str, Total] | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
+from functools import lru_cache
 from typing import Any, Literal, overload
 
 import numpy as np
@@ -81,12 +82,17 @@ class Steps(Sequence[Step]):
     @property
     def names(self) -> tuple[str, ...]:
         """The levels as programs read them: "0.1"."""
-        return tuple(f"{level:g}" for level in self.levels)
+        return _names(self.levels)
 
     def rounded(self, decimals: int = 6) -> list[list[float]]:
         """Mean and quantiles of every step, rounded for the reader."""
-        rounded: list[list[float]] = np.round(self.values, decimals).tolist()
+        rounded: list[list[float]] = self.values.round(decimals).tolist()
         return rounded
+
+
+@lru_cache(maxsize=64)
+def _names(levels: tuple[float, ...]) -> tuple[str, ...]:
+    return tuple(f"{level:g}" for level in levels)
 
 
 @dataclass(frozen=True)
@@ -181,6 +187,7 @@ def iso_each(instants: Instants, zone: str) -> list[str]:
     return [text + ends[offset] for text, offset in zip(clock, offsets.tolist(), strict=True)]
 
 
+@lru_cache(maxsize=1024)
 def iso(instant_s: int, zone: str) -> str:
     """The instant as ISO 8601 in the zone, with its offset."""
-    return datetime.fromtimestamp(instant_s, UTC).astimezone(zone_of(zone)).isoformat()
+    return datetime.fromtimestamp(instant_s, zone_of(zone)).isoformat()

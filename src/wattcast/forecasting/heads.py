@@ -13,6 +13,7 @@ from wattcast.errors import BadBundle
 
 Matrix = npt.NDArray[np.float32]
 
+_HEADS = ("heads",)
 _HINT = "train it again: a model file of ours holds trees, a linear part, or both, and nothing else"
 # Field numbers of onnx.proto3: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3
 _MODEL_GRAPH, _MODEL_FUNCTIONS, _GRAPH_NODE, _NODE_OP_TYPE, _NODE_DOMAIN = 7, 25, 1, 4, 7
@@ -62,7 +63,7 @@ class Heads:
 
     def __call__(self, matrix: Matrix) -> Matrix:
         """The heads of each row, shape (rows, heads). matrix: float32, shape (rows, features), NaN = not known."""
-        return np.asarray(self._session.run(None, {"features": matrix})[0], dtype=np.float32)
+        return np.asarray(self._session.run(_HEADS, {"features": matrix})[0], dtype=np.float32)
 
 
 def _width(ports: list[Any], name: str) -> int:

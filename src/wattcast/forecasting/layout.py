@@ -151,9 +151,13 @@ def _weights(days: list[int], means: Sequence[tuple[int, tuple[int, ...], float 
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """Where every column of a spec's matrix comes from. columns: what is read of the table, numbered in this order, the power first."""
+    """Where every column of a spec's matrix comes from.
+
+    columns: what is read of the table, numbered in this order, the power first; read: of each single reading before the origin the column.
+    """
 
     columns: tuple[str, ...]
+    read: tuple[str, ...]
     recent: RecentLayout
     seasonal: tuple[SeasonalLayout, ...]
     seasonal_width: int
@@ -169,4 +173,5 @@ class Layout:
             alike.setdefault((part.column, part.nearby), []).append((place, part))
             place += width
         groups = tuple(SeasonalLayout.of(numbers[column], parts) for (column, _), parts in alike.items())
-        return cls(columns, RecentLayout.of(recent, numbers), groups, place)
+        layout = RecentLayout.of(recent, numbers)
+        return cls(columns, tuple(columns[number] for number in layout.offsets.column), layout, groups, place)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +28,7 @@ class History:
         self.length = len(measured["power_kw"])
         self.block = np.full((len(wanted), self.length + 2), np.nan, dtype=np.float32)
         for number, name in enumerate(wanted):
-            if (values := _column(measured, name)) is not None:
+            if (values := column_of(measured, name)) is not None:
                 self.block[number, 1:-1] = values
         self._numbers = {name: number for number, name in enumerate(wanted)}
         self._events: dict[tuple[str, float, str], Events] = {}
@@ -174,7 +175,7 @@ def _switch_columns(history: History, origins: Rows, part: Recent, memory: int) 
     return [age, *runs, runs[1] - age, mean, echo]
 
 
-_Derived = tuple[tuple[str, ...], Callable[..., Values]]
+_Derived = tuple[tuple[str, ...], Callable[..., Any]]
 DERIVED: Mapping[str, _Derived] = {
     # What the sub-meters (Wh of a minute) leave unexplained.
     "rest_kw": (
@@ -202,10 +203,24 @@ def available_columns(columns: set[str]) -> set[str]:
     return columns | {name for name, (needs, _) in DERIVED.items() if set(needs) <= columns}
 
 
-def _column(measured: Mapping[str, Values], name: str) -> Values | None:
+def column_of(measured: Mapping[str, Values], name: str) -> Values | None:
+    """A column that was measured, or one that is derived from those; None where it can be neither."""
     if name in measured:
         return measured[name]
     needs, compute = DERIVED.get(name, ((), None))
-    if compute is None or not set(needs) <= measured.keys():
+    if compute is None or any(need not in measured for need in needs):
         return None
-    return np.asarray(compute(*(measured[need] for need in needs)), dtype=np.float32)
+    values: Values = compute(*(measured[need] for need in needs))
+    return values
+
+
+def value_at(measured: Mapping[str, Values], name: str, row: int) -> np.float32:
+    """One value of a column, or of one that is derived: the same arithmetic as over whole columns. NaN where there is none."""
+    if name in measured:
+        value: np.float32 = measured[name][row]
+        return value
+    needs, compute = DERIVED.get(name, ((), None))
+    if compute is None or any(need not in measured for need in needs):
+        return np.float32(np.nan)
+    derived: np.float32 = compute(*(measured[need][row] for need in needs))
+    return derived

@@ -54,8 +54,10 @@ def _at_gate(origin_s: int, frame: FeatureSpec, gate_s: int, *, asked: bool) -> 
 
 def starts_of(frame: FeatureSpec, origin_s: int) -> Instants:
     """The start of every step that a forecast from the origin has, UTC epoch seconds."""
+    if frame.gate_s is None:
+        return origin_s + frame.every_step_s
     leads = leads_of(frame, np.array([origin_s]))[0]
-    starts: Instants = origin_s + ((leads if frame.gate_s is None else leads[leads > 0]) - 1) * frame.step_s
+    starts: Instants = origin_s + (leads[leads > 0] - 1) * frame.step_s
     return starts
 
 

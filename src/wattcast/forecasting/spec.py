@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, Field
 
 from wattcast.errors import LeakingSpec
 from wattcast.forecasting.layout import Layout
+from wattcast.forecasting.names import known_names, recent_names, seasonal_names
 from wattcast.meter.clock import DAY_S, HOUR_S
 
 Target = Literal["level", "change", "deviation"]
@@ -142,7 +143,7 @@ class FeatureSpec:
     @property
     def known_names(self) -> tuple[str, ...]:
         """The names of the columns that come from what is known ahead."""
-        return tuple(name for part in self.known for name in _known_names(part))
+        return tuple(name for part in self.known for name in known_names(part))
 
     @cached_property
     def layout(self) -> Layout:
@@ -150,14 +151,35 @@ class FeatureSpec:
         return Layout.of(self.recent, tuple((part, len(seasonal_names(part))) for part in self.seasonal))
 
     @cached_property
+    def glances(self) -> bool:
+        """Whether a forecast is one row that looks at single readings before its origin, and at nothing else that was measured."""
+        alone = not (self.seasonal or self.known or self.scale) and self.last_lead == 1
+        return alone and len(self.layout.recent.offsets) == self.layout.recent.width
+
+    @cached_property
     def holiday_ordinals(self) -> npt.NDArray[np.int64]:
         """The holidays, rising."""
         return np.array(sorted(self.holidays), dtype=np.int64)
 
     @cached_property
+    def calendar_width(self) -> int:
+        """How many columns come from the calendar."""
+        return sum(len(CALENDAR_COLUMNS[part]) for part in self.calendar)
+
+    @cached_property
+    def remembered_calendar(self) -> dict[bytes, npt.NDArray[np.float32]]:
+        """Columns of the calendar by the targets that they were made for."""
+        return {}
+
+    @cached_property
     def every_lead(self) -> npt.NDArray[np.int64]:
         """The leads 1 to the horizon."""
         return np.arange(1, self.horizon + 1, dtype=np.int64)
+
+    @cached_property
+    def every_step_s(self) -> npt.NDArray[np.int64]:
+        """How long after the origin the step of each lead begins, seconds."""
+        return (self.every_lead - 1) * self.step_s
 
     @cached_property
     def last_lead(self) -> int:
@@ -179,37 +201,6 @@ class FeatureSpec:
             lags_s = [days * DAY_S + HOUR_S for days in all_days(season)] + [hours * HOUR_S for hours in season.hours]
             reach += [-(-lag // self.step_s) + season.nearby for lag in lags_s]
         return max(reach + ([self.scale.days * DAY_S // self.step_s] if self.scale else []))
-
-
-def recent_names(part: Recent) -> tuple[str, ...]:
-    """The names of the columns that come from it, in order."""
-    column = part.column
-    names = [f"{column}[-{offset}]" for offset in part.offsets]
-    names += [f"{column}.mean{width}" for width in part.means] + [f"{column}.spread{width}" for width in part.spreads]
-    names += [f"{column}.{kind}{width}" for width in part.extremes for kind in ("min", "max")]
-    names += [f"{column}.change{offset}" for offset in part.changes]
-    if part.event is not None:
-        event = f"{column}.event{part.event:g}"
-        names += [f"{event}{f'_{number}' if number else ''}_{what}" for number in range(part.events) for what in ("age", "size")]
-        names += [f"{event}_run"] + [f"{event}_count{width}" for width in part.counts]
-    if part.level is not None:
-        runs = [f"run{number}" for number in range(1, part.runs + 1)]
-        names += [f"{column}.above{part.level:g}_{what}" for what in ("age", *runs, "left", "mean", "echo")]
-    return tuple(names)
-
-
-def seasonal_names(part: Seasonal) -> tuple[str, ...]:
-    """The names of the columns that come from it, in order."""
-    names = [f"days{day}" for day in part.days] + [f"hours{hours}" for hours in part.hours]
-    names += [f"mean_days{mean[0]}to{mean[-1]}by{mean[1] - mean[0] if len(mean) > 1 else 1}" for mean in part.means]
-    names += [f"mean_kind{days}" for days in part.kinds]
-    before = "" if part.column == "power_kw" else f"{part.column}."
-    after = (f"~{part.nearby}" if part.nearby else "") + (f"/{part.half_life:g}" if part.half_life else "")
-    return tuple(f"{before}{name}{after}" for name in names)
-
-
-def _known_names(part: Known) -> tuple[str, ...]:
-    return tuple([f"{part.column}[{-offset:+d}]" for offset in part.offsets] + [f"{part.column}.known_mean{width}" for width in part.means])
 
 
 def all_days(part: Seasonal) -> list[int]:

@@ -29,7 +29,10 @@ class Batch:
 
     @classmethod
     def of(cls, step_s: int, start_s: Instants, columns: Mapping[str, Values]) -> Batch:
-        """Columns in any order of time, `power_kw` among them; of several readings of one instant the last counts."""
+        """Columns in any order of time, `power_kw` among them; of several readings of one instant the last counts.
+
+        A covariate that was never measured is left out.
+        """
         start_s = np.asarray(start_s, dtype=np.int64)
         kept = {name: np.asarray(values, dtype=np.float32) for name, values in columns.items()}
         if np.count_nonzero(start_s[1:] <= start_s[:-1]):
@@ -37,7 +40,8 @@ class Batch:
             rows = len(start_s) - 1 - last
             start_s, kept = start_s[rows], {name: values[rows] for name, values in kept.items()}
         power = kept.pop("power_kw")
-        measured = {name: values for name, values in kept.items() if len(values) and (np.isfinite(values[0]) or np.isfinite(values).any())}
+        # A number equals itself, NaN does not: mostly the first value says it.
+        measured = {name: values for name, values in kept.items() if len(values) and (values[0] == values[0] or np.isfinite(values).any())}
         return cls(step_s, start_s, power, measured)
 
     def columns(self) -> dict[str, Values]:

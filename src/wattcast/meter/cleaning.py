@@ -24,7 +24,8 @@ Mask = npt.NDArray[np.bool_]
 
 _LONGEST_STEP_S = 31 * 86_400
 _SPARSEST_GRID = 20
-_SMALLEST_LIMIT_KW = 30.0
+# Loads above zero, up to this, are believed whatever the others are.
+UNQUESTIONED_KW = 30.0
 _LIMIT_OVER_P99 = 15.0
 
 
@@ -59,14 +60,13 @@ def grid_of(meter: Meter, batch: Batch, what: str) -> MeterTable:
 def _on_grid(meter: Meter, step_s: int, ordered: Instants, given: Mapping[str, Values], what: str) -> MeterTable:
     columns: dict[str, Values] = {}
     if int(ordered[-1]) - int(ordered[0]) == (len(ordered) - 1) * step_s and not np.count_nonzero(np.diff(ordered) != step_s):
-        start_s = int(ordered[0])
-        columns = {name: np.array(values, dtype=np.float32) for name, values in given.items()}
+        start_s, columns = int(ordered[0]), dict(given)
     else:
         start_s, places = _grid(ordered, step_s, what)
         for name, values in given.items():
             columns[name] = np.full(int(places[-1]) + 1, np.nan, dtype=np.float32)
             columns[name][places] = values
-    _blank_disbelieved(columns, meter.flow)
+    columns = _believed(columns, meter.flow)
     return MeterTable(meter, start_s, step_s, columns.pop("power_kw"), columns)
 
 
@@ -96,8 +96,8 @@ def disbelieved(power_kw: Values, flow: Flow) -> dict[str, Mask]:
     negative, zero = (power_kw < 0) & consumption, power_kw == 0
     # What is usual is asked only where it decides something, for most tables have nothing to be disbelieved.
     limit = np.inf
-    if measured.size and np.count_nonzero(size > _SMALLEST_LIMIT_KW):
-        limit = max(_SMALLEST_LIMIT_KW, _LIMIT_OVER_P99 * float(np.percentile(measured, 99)))
+    if measured.size and np.count_nonzero(size > UNQUESTIONED_KW):
+        limit = max(UNQUESTIONED_KW, _LIMIT_OVER_P99 * float(np.percentile(measured, 99)))
     idle = zero & (consumption and bool(np.count_nonzero(zero)) and _never_idles(measured))
     return {"negative": negative, "impossible": (size > limit) & ~negative, "zero_filled": idle}
 
@@ -112,12 +112,16 @@ def _never_idles(measured: Values) -> bool:
     return floor >= 0.03 * float(measured.mean()) and floor >= 4 * resolution
 
 
-def _blank_disbelieved(columns: dict[str, Values], flow: Flow) -> None:
-    kinds = disbelieved(columns["power_kw"], flow)
-    columns["power_kw"][kinds["negative"] | kinds["impossible"]] = np.nan
-    if np.count_nonzero(kinds["zero_filled"]):
-        for values in columns.values():
-            values[kinds["zero_filled"]] = np.nan
+def _believed(columns: dict[str, Values], flow: Flow) -> dict[str, Values]:
+    """The columns with NaN in place of what cannot be true; those given stay as they are."""
+    power = columns["power_kw"]
+    if np.count_nonzero((power > 0) & (power <= UNQUESTIONED_KW)) == len(power):
+        return columns
+    kinds = disbelieved(power, flow)
+    zero_filled, wrong = kinds["zero_filled"], kinds["negative"] | kinds["impossible"]
+    if np.count_nonzero(zero_filled):
+        columns = {name: np.where(zero_filled, np.float32(np.nan), values) for name, values in columns.items()}
+    return {**columns, "power_kw": np.where(wrong, np.float32(np.nan), columns["power_kw"])}
 
 
 def resample(table: MeterTable, step_s: int, min_share: float = 0.5) -> MeterTable:

@@ -71,7 +71,7 @@ def wall_clock_days_before(zone: str, instants: Instants, days: int | Instants) 
 def span_of(numbers: Instants) -> tuple[int, int]:
     """The least and the greatest of some numbers. Of a single one, as on the path of an answer, numpy would be slow to say."""
     if numbers.size == 1:
-        only = int(numbers.flat[0])
+        only = int(numbers.item())
         return only, only
     return int(numbers.min()), int(numbers.max())
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from wattcast.errors import BadBundle, BadRequest, RegistryConflict
 from wattcast.forecasting.bundle import Manifest, Model, open_bundle
+from wattcast.forecasting.families import family_of
 from wattcast.forecasting.registry import Record, ServingManifest, Slot, manifest_to_json
 from wattcast.meter.table import Meter
 from wattcast.ports import ModelStore
@@ -20,6 +22,11 @@ class Loaded:
     id: str
     manifest: Manifest
     models: tuple[Model, ...]
+
+    @cached_property
+    def title(self) -> str:
+        """The name of its family."""
+        return family_of(self.manifest.family).title
 
 
 class RegisteredModels:

@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from wattcast.errors import BadMeterFile, Unavailable
 from wattcast.forecasting.baselines import TITLES
+from wattcast.forecasting.bundle import Model
 from wattcast.forecasting.day_totals import Total
-from wattcast.forecasting.families import family_of
 from wattcast.forecasting.forecast import Forecast, Tier
 from wattcast.forecasting.lower_tiers import least_kw, of_baseline, of_profile
 from wattcast.forecasting.origins import at_origin, steps_of
@@ -24,12 +24,12 @@ from wattcast.forecasting.registry import Slot
 from wattcast.forecasting.star import ANSWERS, STAR, at_size, for_meter, newcomer, stranger
 from wattcast.meter.table import MeterTable
 from wattcast.ports import Latest, ModelStore
-from wattcast.serving.registered import RegisteredModels, no_such_task
+from wattcast.serving.registered import Loaded, RegisteredModels, no_such_task
 
 Array = npt.NDArray[np.floating]
 
 # A forecast beyond this multiple of the largest load ever seen, or with a sign the meter cannot have, is not given out.
-_IMPLAUSIBLE_MULTIPLE = 2.0
+IMPLAUSIBLE_MULTIPLE = 2.0
 # What a regression may give below zero for a load near zero: taken for zero, not for implausible.
 _NEAR_ZERO_KW = 0.05
 
@@ -71,7 +71,7 @@ class ForecastService(RegisteredModels):
 
     def forecast(self, ask: Ask) -> Forecast:
         """The forecast of the highest tier that can answer. Raises BadRequest for an unknown meter or task, Unavailable where none can."""
-        slot = self._slot_for(ask)
+        slot = self.slot_for(ask)
         why: list[str] = [slot.skipped] if slot.skipped else []
         table = self._table(ask, slot, why)
         table, row = at_origin(table, slot.task, slot.frame(table.meter.zone), ask.origin_s)
@@ -87,7 +87,7 @@ class ForecastService(RegisteredModels):
         asked = (self.version, state, ask.meter, ask.task, ask.origin_s, ask.family, ask.yearly_kwh)
         return hashlib.blake2b(repr(asked).encode(), digest_size=16).hexdigest()
 
-    def _slot_for(self, ask: Ask) -> Slot:
+    def slot_for(self, ask: Ask) -> Slot:
         """The slot of the meter, else that of `*` for it, else of no model: a meter never registered has to come with its readings."""
         star, name = self.manifest.slot(ask.task, STAR), ask.meter or self.manifest.latest_meter
         there = name in self.manifest.meters or (bool(name) and ask.readings is not None)
@@ -127,32 +127,37 @@ class ForecastService(RegisteredModels):
         if star is not None and star.champion and not slot.vetoed:
             yield "shared", star.champion
 
-    def _from_bundles(self, slot: Slot, ask: Ask, table: MeterTable, row: int, why: list[str]) -> _Answer | None:
-        """The first candidate that gives a plausible forecast; why the others did not goes to `why`."""
-        for tier, bundle_id in self._candidates(slot, ask.family, why):
+    def able(self, slot: Slot, family: str, table: MeterTable, row: int, why: list[str]) -> Iterator[tuple[Tier, Loaded, Model]]:
+        """The models that can answer from this table, best first; why the others cannot goes to `why`."""
+        for tier, bundle_id in self._candidates(slot, family, why):
             loaded = self.loaded.get(bundle_id)
             if loaded is None:
                 why.append(self.refused.get(bundle_id, "its model file is not loaded"))
                 continue
-            title = family_of(loaded.manifest.family).title
             spec = loaded.models[0].facts.spec
             shape = (spec.step_s, spec.horizon, spec.gate_s, loaded.manifest.levels)
             if shape != (slot.step_s, slot.horizon, slot.gate_s, slot.levels):
-                why.append(f"{title} of before was trained for another resolution, horizon or other quantiles")
+                why.append(f"{loaded.title} of before was trained for another resolution, horizon or other quantiles")
                 continue
             model = next((model for model in loaded.models if model.can_answer(table, row)), None)
             if model is None:
-                why.append(loaded.models[-1].facts.needs(title))
+                why.append(loaded.models[-1].facts.needs(loaded.title))
                 continue
+            yield tier, loaded, model
+
+    def _from_bundles(self, slot: Slot, ask: Ask, table: MeterTable, row: int, why: list[str]) -> _Answer | None:
+        """The first candidate that gives a plausible forecast; why the others did not goes to `why`."""
+        for tier, loaded, model in self.able(slot, ask.family, table, row, why):
             own, size = at_size(for_meter(model, table.meter, ask.yearly_kwh), table, row, model)
             values = own.values_at(table, row)
-            mean, limit = values[:, 0], _IMPLAUSIBLE_MULTIPLE * loaded.manifest.largest_kw * size
+            limit = IMPLAUSIBLE_MULTIPLE * loaded.manifest.largest_kw * size
             least = least_kw(table.meter, -limit)
-            if _plausible(values, least, limit):
+            if np.count_nonzero(plausible(values, least, limit)) == len(values):
                 why += [ANSWERS] if tier == "shared" and not slot.champion else []
-                totals = own.totals(mean, values[:, 1:], least)
-                return _Answer(tier, title, np.maximum(values, least), loaded.id, totals)
-            why.append(f"{title} gave an implausible forecast ({float(np.min(mean)):.2f} to {float(np.max(mean)):.2f} kW)")
+                totals = own.totals(values[:, 0], values[:, 1:], least)
+                return _Answer(tier, loaded.title, np.maximum(values, least), loaded.id, totals)
+            lowest, highest = float(np.min(values[:, 0])), float(np.max(values[:, 0]))
+            why.append(f"{loaded.title} gave an implausible forecast ({lowest:.2f} to {highest:.2f} kW)")
         return None
 
     def _from_baseline(self, slot: Slot, table: MeterTable, row: int, why: list[str]) -> _Answer | None:
@@ -168,11 +173,11 @@ class ForecastService(RegisteredModels):
         return None if values is None else _Answer("profile", "the typical day", values)
 
 
-def _plausible(values: Array, least: float, limit: float) -> bool:
-    """Whether every value is a number, and every mean within what the meter can have."""
+def plausible(values: Array, least: float, limit: float) -> npt.NDArray[np.bool_]:
+    """Which rows hold numbers alone, and a mean within what the meter can have. values: kW, shape (rows, 1 + levels)."""
     mean = values[:, 0]
-    within = (mean >= least - _NEAR_ZERO_KW) & (mean <= limit)
-    return bool(np.count_nonzero(within) == len(mean) and np.count_nonzero(np.isfinite(values)) == values.size)
+    within: npt.NDArray[np.bool_] = (mean >= least - _NEAR_ZERO_KW) & (mean <= limit) & np.isfinite(values).all(axis=1)
+    return within
 
 
 def _forecast(ask: Ask, slot: Slot, table: MeterTable, row: int, answer: _Answer, reason: str) -> Forecast:

@@ -11,6 +11,8 @@ import re
 import sys
 import time
 import uuid
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -35,6 +37,12 @@ FORECASTS = Counter("wattcast_forecasts", "Forecasts given out.", ["task", "mode
 DATA_AGE = Gauge("wattcast_data_age_seconds", "Age of the readings last forecast from.", ["task", "meter"], multiprocess_mode="mostrecent")
 CACHE = Counter("wattcast_cache_lookups", "Forecasts asked for that may have been kept.", ["outcome"])
 LOADED_AT = Gauge("wattcast_models_loaded_timestamp_seconds", "When a worker loaded its models last.", multiprocess_mode="max")
+
+# To look a label up takes the library longer than to count.
+_answered: Callable[..., Counter] = lru_cache(maxsize=1024)(REQUESTS.labels)
+_seconds: Callable[..., Histogram] = lru_cache(maxsize=1024)(SECONDS.labels)
+_given_out: Callable[..., Counter] = lru_cache(maxsize=1024)(FORECASTS.labels)
+_data_age: Callable[..., Gauge] = lru_cache(maxsize=1024)(DATA_AGE.labels)
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("wattcast")
 
@@ -97,8 +105,8 @@ def _begins() -> None:
 def _ends(response: Response) -> Response:
     took = time.perf_counter() - g.began if "began" in g else 0.0
     operation = request.endpoint or "nothing"
-    REQUESTS.labels(operation, request.method if request.endpoint else "ANY", response.status_code).inc()
-    SECONDS.labels(operation).observe(took)
+    _answered(operation, request.method if request.endpoint else "ANY", response.status_code).inc()
+    _seconds(operation).observe(took)
     response.headers["X-Request-ID"] = request_id()
     if current_app.config["LOG_REQUESTS"]:
         key = who()
@@ -115,12 +123,12 @@ def _ends(response: Response) -> Response:
     return response
 
 
-def count(forecast: Forecast | Again) -> None:
-    """Count a forecast that is given out."""
-    FORECASTS.labels(forecast.task, forecast.model, forecast.version[:_VERSION_DIGITS], forecast.tier).inc()
+def count(forecast: Forecast | Again, times: int = 1) -> None:
+    """Count a forecast that is given out, or several that are like it."""
+    _given_out(forecast.task, forecast.model, forecast.version[:_VERSION_DIGITS], forecast.tier).inc(times)
     # Names that anybody can make up are no labels.
     if forecast.data_age_s is not None and forecast.version:
-        DATA_AGE.labels(forecast.task, forecast.meter).set(forecast.data_age_s)
+        _data_age(forecast.task, forecast.meter).set(forecast.data_age_s)
 
 
 def asked_cache(outcome: str) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from wattcast.web.api.words import LARGEST_KW, Flow, MeterId, Moment, Power, Resolution, TaskName, Zone, said
+from wattcast.web.api.words import LARGEST_KW, PERHAPS_AN_ID, Flow, Moment, Power, Resolution, TaskName, Zone, said
 
 _LARGEST_KWH = 1e9
 
@@ -32,11 +32,11 @@ class ForecastRequest(Struct, forbid_unknown_fields=True, frozen=True):
     """A forecast asked for, from readings that come with it or from stored ones."""
 
     task: TaskName
-    meter: Annotated[MeterId | Literal[""], Meta(description="Empty: the meter registered last.")] = ""
+    meter: Annotated[str, said("Meter id; empty: the meter registered last.", "house", pattern=PERHAPS_AN_ID)] = ""
     readings: (
         Annotated[list[Reading], Meta(description="Without them the stored readings of the meter are used.", max_length=100_000)] | None
     ) = None
-    zone: Zone | Literal[""] = ""
+    zone: Zone = ""
     flow: Flow | None = None
     resolution_s: Resolution | None = None
     origin: Moment | None = None
@@ -62,7 +62,7 @@ class ReadingsSent(Struct, forbid_unknown_fields=True, frozen=True):
 class MeterFacts(Struct, frozen=True, forbid_unknown_fields=True):
     """How readings are to be taken; what is known of the meter counts where nothing is said."""
 
-    zone: Zone | Literal[""] = ""
+    zone: Zone = ""
     flow: Flow | None = None
     holidays: Annotated[str, said("Country, or country-subdivision, whose holidays count.", "FR", max_length=16)] | None = None
     resolution_s: Resolution | None = None
@@ -75,7 +75,7 @@ class FileForecastAsked(MeterFacts, frozen=True, forbid_unknown_fields=True, kw_
     """A forecast asked for beside a meter file in the body."""
 
     task: TaskName
-    meter: Annotated[MeterId | Literal[""], Meta(description="Empty: none that is known.")] = ""
+    meter: Annotated[str, said("Meter id; empty: none that is known.", "house", pattern=PERHAPS_AN_ID)] = ""
     origin: Moment | None = None
     family: Annotated[str, said("Family of models; empty: the champion.", "xgb", max_length=20)] = ""
     quantiles: Annotated[

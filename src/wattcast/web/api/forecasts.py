@@ -1,24 +1,22 @@
-"""Forecasts: from readings in the request, or many at once."""
+"""Forecasts: from readings in the request, or the stored ones of a meter."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from wattcast.errors import BadRequest, Unavailable, WattcastError
+from wattcast.errors import BadRequest, Unavailable
 from wattcast.forecasting.forecast import Forecast, iso, iso_each
 from wattcast.meter.cleaning import grid_of
 from wattcast.meter.table import Flow, Meter
 from wattcast.serving import Ask
-from wattcast.web.api.answers import BatchAnswer, BatchResult, DayEnergy, DayPeak, FieldError, ForecastAnswer, ForecastStep, ProblemDetails
-from wattcast.web.api.asked import BatchRequest, FileForecastAsked, ForecastRequest
+from wattcast.web.api.answers import DayEnergy, DayPeak, ForecastAnswer, ForecastStep
+from wattcast.web.api.asked import FileForecastAsked, ForecastRequest
 from wattcast.web.api.operations import operation
-from wattcast.web.api.sent import CSV, batch_of, instant, readings_sent
+from wattcast.web.api.sent import CSV, instant, readings_sent, table_of
 from wattcast.web.arriving import at_step
 from wattcast.web.pages import site
-from wattcast.web.problems import problem_of
 from wattcast.web.security.guard import require, who
 
-_BATCH_BYTES = 32 * 1024 * 1024
 _NAMELESS = "request"
 
 
@@ -37,43 +35,16 @@ def forecast(body: ForecastRequest | None, query: FileForecastAsked) -> Forecast
 
     From the readings in the body, or the stored ones of the meter. A meter file as the body takes what is asked from the parameters.
     """
-    return _answered(body) if body is not None else _from_file(query)
+    return answered(body) if body is not None else _from_file(query)
 
 
-@operation(
-    "POST",
-    "/forecast/batch",
-    BatchAnswer,
-    body=BatchRequest,
-    problems=(400, 413, 415, 422, 503),
-    largest_bytes=_BATCH_BYTES,
-    scope="forecast",
-)
-def forecast_batch(body: BatchRequest) -> BatchAnswer:
-    """Up to 1,000 forecasts at once.
-
-    Each has its own result or problem; one that fails does not stop the others.
-    """
-    return BatchAnswer([_result(each) for each in body.requests])
-
-
-def _result(asked: ForecastRequest) -> BatchResult:
-    try:
-        return BatchResult(forecast=_answered(asked))
-    except WattcastError as error:
-        found = problem_of(error)
-        errors = [FieldError(name, message) for name, message in found.errors.items()]
-        return BatchResult(problem=ProblemDetails(found.type, found.title, found.status, found.detail, found.hint, errors))
-
-
-def _answered(asked: ForecastRequest) -> ForecastAnswer:
+def answered(asked: ForecastRequest) -> ForecastAnswer:
+    """The answer to one request. Raises what is wrong with it."""
     here = site()
-    meter, known = _meter_of(asked.meter, asked.zone, asked.flow, with_readings=asked.readings is not None)
+    meter, known = meter_of(asked.meter, asked.zone, asked.flow, with_readings=asked.readings is not None)
     table, notes = None, tuple[str, ...]()
     if asked.readings is not None:
-        step_s = here.service.step_of(asked.task)
-        batch, notes = batch_of(asked.readings, meter.zone, asked.resolution_s or (step_s if len(asked.readings) == 1 else None))
-        table = at_step(grid_of(meter, batch, "readings"), step_s, asked.task)
+        table, notes = table_of(asked.readings, meter, asked.resolution_s, here.service.step_of(asked.task), asked.task)
     elif not known:
         raise BadRequest(f'meter "{meter.id}" is not known', "give readings", {"meter": f'"{meter.id}" is not known'})
     origin_s = instant(asked.origin, meter.zone, "origin") if asked.origin else None
@@ -82,7 +53,7 @@ def _answered(asked: ForecastRequest) -> ForecastAnswer:
 
 
 def _from_file(asked: FileForecastAsked) -> ForecastAnswer:
-    meter, known = _meter_of(asked.meter or _NAMELESS, asked.zone, asked.flow, with_readings=True)
+    meter, known = meter_of(asked.meter or _NAMELESS, asked.zone, asked.flow, with_readings=True)
     step_s = site().service.step_of(asked.task)
     sent = readings_sent(meter, asked, None)
     table = at_step(grid_of(meter, sent.batch, "the body"), step_s, asked.task)
@@ -96,7 +67,7 @@ def _from_file(asked: FileForecastAsked) -> ForecastAnswer:
     return answer_of(made, sent.notes, wanted)
 
 
-def _meter_of(meter_id: str, zone: str, flow: Flow | None, *, with_readings: bool) -> tuple[Meter, bool]:
+def meter_of(meter_id: str, zone: str, flow: Flow | None, *, with_readings: bool) -> tuple[Meter, bool]:
     """The meter that is meant, and whether it is known; facts that are given count over those known.
 
     Raises Unavailable where only the database knows and does not answer, but not for readings that come with the request.

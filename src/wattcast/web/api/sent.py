@@ -15,18 +15,19 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from wattcast.errors import BadRequest
 from wattcast.meter.arrivals import Batch
-from wattcast.meter.cleaning import native_step_s
+from wattcast.meter.cleaning import UNQUESTIONED_KW, grid_of, native_step_s
 from wattcast.meter.clock import Instants, zone_of
-from wattcast.meter.table import Meter, Values
+from wattcast.meter.table import Meter, MeterTable, Values
 from wattcast.web.api.answers import Refused
-from wattcast.web.api.asked import MeterFacts, Reading
+from wattcast.web.api.asked import ForecastRequest, MeterFacts, Reading
 from wattcast.web.api.operations import refusal
-from wattcast.web.arriving import batch_of_file, read_file
+from wattcast.web.arriving import at_step, batch_of_file, read_file
 
 NDJSON = ("application/x-ndjson", "application/jsonl", "application/ndjson")
 CSV = ("text/csv", "application/csv", "application/zip", "application/gzip")
 
-_COVARIATES = {name: attrgetter(name) for name in Reading.__struct_fields__ if name not in ("start", "power_kw")}
+_COLUMNS = tuple(name for name in Reading.__struct_fields__ if name != "start")
+_values = attrgetter(*_COLUMNS)
 _FIRST_YEAR, _LAST_YEAR = 1971, 2099
 _REFUSALS_TOLD = 100
 _CHUNK = 1 << 20
@@ -69,19 +70,55 @@ def batch_of(readings: Iterable[Reading], zone: str, step_s: int | None, *, fiel
         raise BadRequest(f"{field}: is empty", "give at least one reading", {field: "is empty"})
     moments = [row.start for row in rows]
     naive = any(moment.tzinfo is None for moment in moments)
-    starts = _instants(moments) if not naive else None
+    starts = _instants(moments) if not naive and len(moments) > 1 else None
     if starts is None:
         starts = np.array([instant(moment, zone, f"{field}[{number}].start") for number, moment in enumerate(moments)], dtype=np.int64)
     step_s = step_s or native_step_s(starts)
     if step_s is None:
         said = "cannot be told from one reading"
         raise BadRequest(f"resolution_s: {said}", "say it, such as resolution_s=3600", {"resolution_s": said})
-    columns: dict[str, Values] = {"power_kw": np.array([row.power_kw for row in rows], dtype=np.float32)}
-    for name, values in _COVARIATES.items():
-        column = list(map(values, rows))
-        if column.count(None) < len(column):
+    return Batch.of(step_s, starts, _columns_of(rows)), ((f"times without an offset were read in the zone {zone}",) if naive else ())
+
+
+def table_of(readings: list[Reading], meter: Meter, resolution_s: int | None, step_s: int, task: str) -> tuple[MeterTable, tuple[str, ...]]:
+    """Readings that came with a request as a table at the task's step, and what was assumed of them. Raises BadRequest."""
+    if len(readings) == 1 and resolution_s in (None, step_s) and (table := _of_one(readings[0], meter, step_s)) is not None:
+        return table, ()
+    batch, notes = batch_of(readings, meter.zone, resolution_s or (step_s if len(readings) == 1 else None))
+    return at_step(grid_of(meter, batch, "readings"), step_s, task), notes
+
+
+def singly(asked: ForecastRequest) -> bool:
+    """Whether a forecast from its end is asked for, from a single reading of which nothing has to be assumed."""
+    alone = asked.readings is not None and len(asked.readings) == 1 and asked.origin is None and asked.yearly_kwh is None
+    return alone and asked.readings is not None and _plain(asked.readings[0])
+
+
+def _plain(reading: Reading) -> bool:
+    return reading.start.tzinfo is not None and reading.power_kw is not None and 0 < reading.power_kw <= UNQUESTIONED_KW
+
+
+def of_single(requests: list[ForecastRequest], zone: str) -> tuple[Instants, dict[str, Values]]:
+    """The starts and the columns of requests that ask `singly`, NaN where one has not what another has. Raises BadRequest."""
+    rows = [asked.readings[0] for asked in requests if asked.readings]
+    return np.array([instant(row.start, zone, "readings[0].start") for row in rows], dtype=np.int64), _columns_of(rows)
+
+
+def _columns_of(rows: list[Reading]) -> dict[str, Values]:
+    columns: dict[str, Values] = {}
+    for name, column in zip(_COLUMNS, zip(*map(_values, rows), strict=True), strict=True):
+        if name == "power_kw" or column.count(None) < len(column):
             columns[name] = np.array(column, dtype=np.float32)
-    return Batch.of(step_s, starts, columns), ((f"times without an offset were read in the zone {zone}",) if naive else ())
+    return columns
+
+
+def _of_one(reading: Reading, meter: Meter, step_s: int) -> MeterTable | None:
+    """The table of a single reading that nothing has to be assumed of, which is what most requests send; None for any other."""
+    if not _plain(reading):
+        return None
+    start_s = instant(reading.start, meter.zone, "readings[0].start")
+    columns = _columns_of([reading])
+    return MeterTable(meter, start_s, step_s, columns.pop("power_kw"), columns)
 
 
 def readings_sent(meter: Meter, facts: MeterFacts, step_s: int | None) -> Sent:

@@ -18,7 +18,7 @@ def said(description: str, example: Any, unit: str = "", **bounds: Any) -> Meta:
     return Meta(description=description, examples=[example], extra_json_schema=extra, **bounds)
 
 
-MeterId = Annotated[str, said("Meter id: small letters, digits, dots, dashes, underscores.", "house", pattern=METER_ID)]
+PERHAPS_AN_ID = f"^({METER_ID.strip('^$')})?$"
 TaskName = Annotated[str, said("Forecast task.", "day_ahead", max_length=100)]
 Zone = Annotated[str, said("IANA zone, or fixed offset, of times without an offset.", "Europe/Paris", max_length=64)]
 Flow = Annotated[Literal["consumption", "net"], said("net where negative load is possible.", "consumption")]
