@@ -40,7 +40,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "msgspec": ("adapters/database", "web"),
     "flask": ("web",),
     "gunicorn": ("web/server.py",),
-    "flask_limiter": ("web/security/limits.py",),
+    "limits": ("web/security/limits.py",),
     "flask_caching": ("web/cache.py",),
     "cachelib": ("web/cache.py",),
     "redis": ("web/cache.py",),

@@ -11,7 +11,7 @@ from typing import Any
 from flask import Flask, Response, jsonify, request
 
 from wattcast.config import load_settings
-from wattcast.web.app import create_app
+from wattcast.web.server import worker_app
 
 # Names a JSON file: path -> the answer that bare Flask always gives there.
 ANSWERS = "SERVED_ANSWERS"
@@ -19,7 +19,7 @@ ANSWERS = "SERVED_ANSWERS"
 
 def shipped() -> Flask:
     """Ours, with nothing taken away: the settings come from the environment."""
-    return create_app(load_settings())
+    return worker_app(load_settings())
 
 
 def bare() -> Flask:
@@ -27,7 +27,7 @@ def bare() -> Flask:
 
     What is left is what bare Flask does too (a route, a body, an answer), and the forecast.
     """
-    app = create_app(load_settings())
+    app = worker_app(load_settings())
     for around in (app.before_request_funcs, app.after_request_funcs, app.teardown_request_funcs):
         around.clear()
     return app

@@ -20,7 +20,7 @@ from pydantic import TypeAdapter
 
 from wattcast.errors import BadBundle
 from wattcast.forecasting.day_totals import DayTotals, Total
-from wattcast.forecasting.features import Features, build_features
+from wattcast.forecasting.features import Features, build_features, glance
 from wattcast.forecasting.heads import Heads
 from wattcast.forecasting.intervals import Calibration
 from wattcast.forecasting.metrics import Score
@@ -134,7 +134,13 @@ class Model:
 
     def values_at(self, table: MeterTable, row: int) -> Array:
         """The same side by side, shape (horizon, 1 + levels)."""
-        return self.values(build_features(table.rows(0, row), np.array([row]), self.facts.spec))
+        spec = self.facts.spec
+        if not spec.glances:
+            return self.values(build_features(table.rows(0, row), np.array([row]), spec))
+        matrix, base_kw = glance(table.rows(0, row), row, spec)
+        values: Array = self.heads(matrix) + np.float32(base_kw)
+        self.facts.calibration.apply(values[:, 1:], np.array([table.start_s + row * table.step_s]), out=values[:, 1:])
+        return values
 
 
 @dataclass(frozen=True, eq=False)

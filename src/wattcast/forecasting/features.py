@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -89,23 +90,23 @@ def build_features(table: MeterTable, origins: Rows, spec: FeatureSpec, leads: R
     (origins, k) where only some leads are wanted (0: none), else all that the spec has. Targets not in the table are NaN.
     """
     origins = np.asarray(origins, dtype=np.int64)
-    if spec.glances and len(origins) == 1 and leads is None and origins[0] == len(table):
-        return _glance(table, int(origins[0]), spec)
     return features_at(table.columns(), origins, table.start_s + origins * table.step_s, spec, table.known, leads)
 
 
-def _glance(table: MeterTable, row: int, spec: FeatureSpec) -> Features:
-    """The one row of an answer that looks at nothing but single readings before its origin, the end of the table: value by value.
+def glance(table: MeterTable, row: int, spec: FeatureSpec) -> tuple[Matrix, float]:
+    """The matrix and the base in kW of an answer by a spec that `glances`, from an origin at the end of the table: value by value.
 
-    What `features_at` gives too, at a quarter of the time: the calls of numpy cost more than what they work on.
+    What `build_features` gives too, in a quarter of the time: the calls of numpy cost more than what they work on.
     """
-    measured, target_s = table.columns(), np.array([table.start_s + row * table.step_s])
-    seen = [
+    measured = table.columns()
+    seen: list[Any] = [
         value_at(measured, name, row - 1 - steps) if steps < row else np.nan
         for name, steps in zip(spec.layout.read, spec.layout.recent.offsets.steps.tolist(), strict=True)
     ]
-    last_kw = table.power_kw[row - 1 :] if row else np.full(1, np.nan, np.float32)
-    return _glanced(np.array([seen], dtype=np.float32), np.array([row]), last_kw, target_s, spec)
+    if spec.calendar:
+        seen += calendar_columns(np.array([table.start_s + row * table.step_s]), spec)[0].tolist()
+    base = 0.0 if spec.target != "change" else float(table.power_kw[row - 1]) if row else np.nan
+    return np.array([seen], dtype=np.float32), base
 
 
 def features_of_each(columns: Mapping[str, Values], origins_s: Instants, spec: FeatureSpec) -> Features:
@@ -121,17 +122,12 @@ def features_of_each(columns: Mapping[str, Values], origins_s: Instants, spec: F
     for number, values in enumerate(seen):
         if values is not None:
             matrix[:, number] = values
-    return _glanced(matrix, np.ones(len(origins_s), np.int64), columns["power_kw"], origins_s, spec)
-
-
-def _glanced(matrix: Matrix, origin: Rows, last_kw: Values, target_s: Instants, spec: FeatureSpec) -> Features:
-    """Rows of one lead each. last_kw: the last reading before each origin."""
     if spec.calendar:
-        matrix = np.concatenate([matrix, calendar_columns(target_s, spec)], axis=1)
+        matrix = np.concatenate([matrix, calendar_columns(origins_s, spec)], axis=1)
     rows = len(matrix)
-    base = last_kw if spec.target == "change" else np.zeros(rows, np.float32)
-    nothing, one = np.full(rows, np.nan, np.float32), np.ones(rows, np.float32)
-    return Features(matrix, spec.names, nothing, base, one, origin, np.ones(rows, np.int64), target_s)
+    base = columns["power_kw"] if spec.target == "change" else np.zeros(rows, np.float32)
+    nothing, one, lead = np.full(rows, np.nan, np.float32), np.ones(rows, np.float32), np.ones(rows, np.int64)
+    return Features(matrix, spec.names, nothing, base, one, lead, lead, origins_s)
 
 
 def features_at(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import gc
 import logging
 import os
 import shutil
@@ -32,6 +33,8 @@ Say = Callable[[str], None]
 _PORTS_TRIED = 50
 _MEMORY_FOLDER = Path("/dev/shm")  # noqa: S108 (gunicorn's heartbeat: a file without a name, in memory)
 _BOOT_FAILED = 3
+# So many objects more than before, and Python looks for those that only hold each other: a request leaves about ten.
+_GARBAGE = 10_000
 # Where prometheus_client keeps the counts of several processes.
 _COUNTS = "PROMETHEUS_MULTIPROC_DIR"
 # malloc.h: blocks above this size go back to the system when they are freed.
@@ -121,11 +124,8 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
 
     def load(self) -> Any:
         """The app of a worker. A refusal is said once and ends the server."""
-        from wattcast.web.app import create_app  # noqa: PLC0415 (workers only: the master stays light)
-
         try:
-            with _memory_given_back():
-                return create_app(self._settings)
+            return worker_app(self._settings)
         except WattcastError as error:
             print(explain(error), file=sys.stderr, flush=True)
             sys.exit(_BOOT_FAILED)
@@ -133,6 +133,19 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
     def _announce(self, worker: Any) -> None:
         if worker.age == 1:
             self._ready(worker.wsgi)
+
+
+def worker_app(settings: Settings) -> Any:
+    """The app of one worker, which has the process to itself: what was needed to load it is given back, what it holds is for good."""
+    from wattcast.web.app import create_app  # noqa: PLC0415 (workers only: the master stays light)
+
+    with _memory_given_back():
+        app = create_app(settings)
+    # Python would look through all of the models and libraries again and again for what is left over.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_GARBAGE)
+    return app
 
 
 def _leave_once(_worker: Any) -> None:

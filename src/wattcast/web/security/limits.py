@@ -1,51 +1,112 @@
-"""How often one key, or one address without a key, may ask: counted by Flask-Limiter, over all workers where there is a Redis."""
+"""How often one key, or one address without a key, may ask: counted over all workers where there is a Redis."""
 
 from __future__ import annotations
 
-from typing import Any
+import threading
+import time
 
-from flask import Flask, request
-from flask_limiter import Limiter
-from limits import parse
-from limits.errors import ConfigurationError
+from flask import Flask, Response, g, request
+from limits import RateLimitItem, parse
+from limits.errors import ConfigurationError, StorageError
+from limits.storage import MemoryStorage, storage_from_string
+from limits.strategies import FixedWindowRateLimiter
+from werkzeug.exceptions import TooManyRequests
 
 from wattcast.config import Settings
 from wattcast.errors import BadParams
 from wattcast.web.security.guard import OPEN_TO_ALL, key_given
 
 _REDIS_WAIT_S = 0.5
+# A Redis that did not answer is left alone for so long: every answer would wait for it.
+_LEFT_ALONE_S = 5.0
+_PREFIX = "wattcast"
+
+
+class _Counts(MemoryStorage):
+    """Counts in memory. The library's own starts a thread to forget the old ones, up to a hundred times a second."""
+
+    _EVERY = 1_000
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._counting, self._since = threading.Lock(), 0
+
+    def incr(self, key: str, expiry: float, amount: int = 1) -> int:
+        """The count of this key with this much more; one that is new ends in `expiry` seconds."""
+        now = time.time()
+        with self._counting:
+            self._since += 1
+            if self._since >= self._EVERY:
+                self._since = 0
+                for old in [name for name, end in self.expirations.items() if end <= now]:
+                    del self.expirations[old], self.storage[old]
+            if self.expirations.get(key, 0.0) <= now:
+                self.storage[key], self.expirations[key] = 0, now + expiry
+            self.storage[key] += amount
+            return self.storage[key]
+
+
+class Limit:
+    """So many requests in a window of time. A Redis that is away leaves every worker to count for itself."""
+
+    def __init__(self, item: RateLimitItem, redis: str) -> None:
+        self._item = item
+        self._own = FixedWindowRateLimiter(_Counts())
+        self._shared = None
+        self._again_at = 0.0
+        if redis:
+            waits = {"socket_connect_timeout": _REDIS_WAIT_S, "socket_timeout": _REDIS_WAIT_S}
+            self._shared = FixedWindowRateLimiter(storage_from_string(redis, wrap_exceptions=True, **waits))
+
+    def spent(self, who: str) -> tuple[bool, int, float]:
+        """Whether one more is too many, how many are left, and when the window ends, seconds since the epoch."""
+        if self._shared is not None and time.monotonic() >= self._again_at:
+            try:
+                return self._asked(self._shared, who)
+            except StorageError:
+                self._again_at = time.monotonic() + _LEFT_ALONE_S
+        return self._asked(self._own, who)
+
+    def _asked(self, limiter: FixedWindowRateLimiter, who: str) -> tuple[bool, int, float]:
+        allowed = limiter.hit(self._item, _PREFIX, who)
+        window = limiter.get_window_stats(self._item, _PREFIX, who)
+        return not allowed, window.remaining, window.reset_time
 
 
 def register(app: Flask, settings: Settings) -> None:
     """Count every request of the app but those for health, documentation and static files. Raises BadParams for a limit that is none.
 
-    Whoever asks from this machine without a key is not counted. A Redis that is away leaves every worker to count for itself.
+    Whoever asks from this machine without a key is not counted.
     """
     if not settings.limit:
         return
     try:
-        parse(settings.limit)
+        item = parse(settings.limit)
     except ValueError as cause:
         raise BadParams(f'WATTCAST_LIMIT: "{settings.limit}" is no limit', 'write it like "600 per minute"') from cause
-    shared = bool(settings.redis)
-    waits: dict[str, Any] = {"socket_connect_timeout": _REDIS_WAIT_S, "socket_timeout": _REDIS_WAIT_S} if shared else {}
-    limiter = Limiter(
-        _asking,
-        application_limits=[settings.limit],
-        strategy="fixed-window",
-        headers_enabled=True,
-        storage_uri=settings.redis or "memory://",
-        storage_options=waits,
-        in_memory_fallback_enabled=shared,
-        # Of several requests that meet a Redis that is gone, the library falls back for the first alone.
-        swallow_errors=shared,
-        key_prefix="wattcast",
-    )
-    limiter.request_filter(lambda: request.endpoint in OPEN_TO_ALL or (settings.loopback and key_given() is None))
     try:
-        limiter.init_app(app)
+        limit = Limit(item, settings.redis)
     except ConfigurationError as cause:
         raise BadParams(f"WATTCAST_REDIS names no Redis ({cause})", "write redis://HOST or redis://HOST:PORT/NUMBER") from cause
+
+    @app.before_request
+    def _count() -> None:
+        if request.endpoint in OPEN_TO_ALL or (settings.loopback and key_given() is None):
+            return
+        too_many, left, ends_at = limit.spent(_asking())
+        g.limited = left, ends_at
+        if too_many:
+            raise TooManyRequests
+
+    @app.after_request
+    def _told(response: Response) -> Response:
+        if "limited" in g:
+            left, ends_at = g.limited
+            told = {"Limit": item.amount, "Remaining": left, "Reset": int(ends_at)}
+            response.headers.extend([(f"X-RateLimit-{name}", str(value)) for name, value in told.items()])
+            if response.status_code == TooManyRequests.code:
+                response.headers.set("Retry-After", str(max(int(ends_at - time.time()) + 1, 1)))
+        return response
 
 
 def _asking() -> str:
