@@ -106,6 +106,7 @@ def test_the_walk_goes_on_through_outages(trained: Path, start: Start, postgresq
     assert set(walker.statuses) == {200}
     home = walker.ask("GET", "/meters/home")[1]["meter"]
     assert home["readings"] == 61 * 24
+    wait_for(lambda: walker.ask("GET", "/meters/home/forecasts")[1]["forecasts"])
     past = walker.ask("GET", "/meters/home/forecasts")[1]["forecasts"]
     assert [step["actual"] is not None for step in past[-1]["steps"]] == [True] * 24
     database.close()
