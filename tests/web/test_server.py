@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
@@ -204,3 +205,48 @@ def test_a_first_key_is_made_and_asked_for(store: Path, tmp_path: Path) -> None:
         process.terminate()
         assert process.wait(SECONDS) == 0
         assert key not in log.read_text().removeprefix(said)
+
+
+def test_slow_clients_are_given_up(trained: Path, start: Start) -> None:
+    """More of them than there are threads: in the middle of a body they are told so, before it cut off, and the next one is served."""
+    server = start(trained, patience="1", threads="2").ready()
+    head = b"POST /api/v1/forecast HTTP/1.1\r\nHost: house\r\nContent-Type: application/json\r\nContent-Length: 500\r\n"
+    with contextlib.ExitStack() as stack:
+        slow = [stack.enter_context(contextlib.closing(server.connect())) for _ in range(6)]
+        for number, connection in enumerate(slow):
+            connection.connect()
+            connection.sock.sendall(head + (b'\r\n{"task": ' if number % 2 else b"X-More:"))
+        said = [_all(connection.sock) for connection in slow]
+        assert [answer[:12] for answer in said] == [b"", b"HTTP/1.1 408"] * 3
+        assert b"application/problem+json" in said[1]
+        assert b"send it faster" in said[1]
+        with contextlib.closing(server.connect()) as connection:
+            connection.request("GET", "/readyz")
+            assert connection.getresponse().status == 200
+    assert "Traceback" not in server.said(), server.said()
+
+
+def test_a_large_request_takes_the_time_it_needs(trained: Path, start: Start) -> None:
+    """A client that sends at more than 10 kB/s is heard to the end, however long that takes."""
+    server = start(trained, patience="1").ready()
+    body = b'{"task": "next_minute", "readings": [{"start": "2010-11-26T21:05:00Z", "power_kw": 1.2}]}' + b" " * 60_000
+    with contextlib.closing(server.connect()) as connection:
+        connection.putrequest("POST", "/api/v1/forecast")
+        connection.putheader("Content-Type", "application/json")
+        connection.putheader("Content-Length", str(len(body)))
+        connection.endheaders()
+        began = time.monotonic()
+        for first in range(0, len(body), 2_000):
+            connection.send(body[first : first + 2_000])
+            time.sleep(0.08)
+        assert time.monotonic() - began > 2
+        assert connection.getresponse().status == 200
+
+
+def _all(connected: socket.socket) -> bytes:
+    """All that a peer sends until it closes."""
+    parts = []
+    with contextlib.suppress(ConnectionError):
+        while part := connected.recv(65_536):
+            parts.append(part)
+    return b"".join(parts)

@@ -25,6 +25,9 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address that the service listens on.")
     port: int = Field(5000, ge=0, le=65535, description="Port that the service listens on.")
     workers: int = Field(1, ge=1, le=64, description="Worker processes of the service; each loads every model.")
+    patience: int = Field(
+        10, ge=1, le=600, description="Seconds that a client may take to send a request; a large one as long as it comes at 10 kB/s."
+    )
     threads: int = Field(4, ge=1, le=64, description="Requests that one worker handles at a time.")
     store: Path = Field(Path("store"), description="Folder of the model store: bundles, records, serving manifest.")
     database: str = Field(

@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 from flask import Flask, current_app, g, make_response, render_template, request
 from flask_wtf.csrf import CSRFError
-from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestTimeout
 from werkzeug.sansio.response import Response
 
 from wattcast.errors import (
@@ -24,6 +24,7 @@ from wattcast.errors import (
     Unavailable,
     WattcastError,
 )
+from wattcast.web.patience import TooSlow
 
 log = structlog.get_logger("wattcast")
 
@@ -33,6 +34,7 @@ _READ_AWAY_BYTES = 32 * 1024 * 1024
 _HTTP = {
     404: ("Not found", "There is nothing at this address."),
     405: ("Method not allowed", "This address does not answer that method."),
+    408: ("Too slow", "The request took too long to arrive."),
     413: ("Too large", "The request has more bytes than this address takes."),
     429: ("Too many requests", "This key, or this address, has asked too often."),
     415: ("Unsupported media type", "Send a form (application/x-www-form-urlencoded) or JSON (application/json)."),
@@ -68,6 +70,7 @@ KINDS = (
     Kind(_NOT_OURS, (400,), "A page's form came without the mark that the page puts into it: programs use the API."),
     Kind("Meter not known", (404,), "The page was asked for a meter that was never registered."),
     Kind("Method not allowed", (405,), _HTTP[405][1]),
+    Kind("Too slow", (408,), _HTTP[408][1]),
     Kind("Too large", (413,), _HTTP[413][1]),
     Kind("Too many requests", (429,), "The key, or the address, has asked too often: Retry-After says when to go on."),
     Kind("Unsupported media type", (415,), "The body is of a kind that this address does not read."),
@@ -166,7 +169,7 @@ def register(app: Flask) -> None:
         title, detail = _HTTP.get(status, (error.name, "The request cannot be answered."))
         if status == 413 and request.max_content_length:
             detail = f"A request here may have {in_words(request.max_content_length)} at most."
-        hint = "wait as long as Retry-After says" if status == 429 else ""
+        hint = {429: "wait as long as Retry-After says", 408: "send it faster, or in smaller parts"}.get(status, "")
         answer = respond(Problem(status, title, detail, hint))
         if isinstance(error, MethodNotAllowed):
             answer.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
@@ -176,6 +179,10 @@ def register(app: Flask) -> None:
     def not_ours(_: CSRFError) -> Response:
         said = "This form was not sent from a page of this service, or that page has been open for too long."
         return respond(Problem(400, _NOT_OURS, said, "open the page again, and send its form"))
+
+    @app.errorhandler(TooSlow)
+    def slow(_: TooSlow) -> Response:
+        return http(RequestTimeout())
 
     @app.errorhandler(Exception)
     def unexpected(error: Exception) -> Response:

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from gunicorn.app.base import BaseApplication
 
 from wattcast.errors import Forbidden, Unavailable, WattcastError, explain
+from wattcast.web.patience import PatientWorker
 
 if TYPE_CHECKING:
     from wattcast.config import Settings
@@ -103,7 +104,7 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             "bind": f"fd://{self._listener}",
             "workers": self._settings.workers,
             "threads": self._settings.threads,
-            "worker_class": "gthread",
+            "worker_class": type("Worker", (PatientWorker,), {"patience_s": float(self._settings.patience)}),
             "keepalive": 75,
             "graceful_timeout": 20,
             "loglevel": "warning",

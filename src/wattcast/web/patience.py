@@ -1,0 +1,62 @@
+"""gunicorn's threaded worker, which gives up on a client that sends too slowly: a thread that waits for one serves nobody else."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import time
+from typing import Any, ClassVar
+
+from gunicorn.workers.gthread import ThreadWorker
+
+# Whoever sends faster than this is never given up, however much it is; bytes a second.
+_SLOWEST = 10_000
+# So long an answer may take to be taken in.
+_SENDING_S = 60.0
+
+
+class TooSlow(ConnectionError):
+    """A client took too long. Where there is no request yet, gunicorn takes it for a client that has gone."""
+
+    def __init__(self) -> None:
+        super().__init__(errno.ECONNRESET, "the request took too long to arrive")
+
+
+class PatientSocket:
+    """A socket whose peer has to send a request within a time that grows with what has arrived. The rest is the socket's."""
+
+    def __init__(self, connected: socket.socket, patience_s: float) -> None:
+        self._socket = connected
+        self._patience_s = patience_s
+        self.begin()
+
+    def begin(self) -> None:
+        """A request begins."""
+        self._ends_at = time.monotonic() + self._patience_s
+
+    def recv(self, size: int, flags: int = 0) -> bytes:
+        """What has arrived, once something has. Raises TooSlow."""
+        try:
+            self._socket.settimeout(max(self._ends_at - time.monotonic(), 0.001))
+            data = self._socket.recv(size, flags)
+        except TimeoutError as cause:
+            raise TooSlow from cause
+        self._ends_at += len(data) / _SLOWEST
+        self._socket.settimeout(_SENDING_S)
+        return data
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._socket, name)
+
+
+class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
+    """A worker for connections whose clients have so many seconds for a request, and more for a large one."""
+
+    patience_s: ClassVar[float] = 10.0
+
+    def handle(self, conn: Any) -> Any:
+        """One request of a connection."""
+        if not isinstance(conn.sock, PatientSocket):
+            conn.sock = PatientSocket(conn.sock, self.patience_s)
+        conn.sock.begin()
+        return super().handle(conn)
