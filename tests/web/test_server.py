@@ -14,13 +14,17 @@ import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from running import Start
 from small_store import READING, SECONDS, TITLES, wait_for
 
+from wattcast.adapters.database import Database, DatabaseReadings
 from wattcast.adapters.files import FileModelStore
 from wattcast.config import Settings
 from wattcast.errors import Unavailable
+from wattcast.meter.arrivals import Batch
+from wattcast.meter.table import Meter
 from wattcast.web.server import serve
 
 LEARNERS = ("xgboost", "lightgbm", "polars", "pandas")
@@ -241,6 +245,18 @@ def test_a_large_request_takes_the_time_it_needs(trained: Path, start: Start) ->
             time.sleep(0.08)
         assert time.monotonic() - began > 2
         assert connection.getresponse().status == 200
+
+
+def test_what_is_too_old_is_deleted_by_itself(trained: Path, start: Start, tmp_path: Path) -> None:
+    """Where a setting says how long readings are kept: when the service starts, without a request."""
+    database = Database(f"sqlite:///{tmp_path / 'wattcast.db'}")
+    readings = DatabaseReadings(database)
+    now_s = int(time.time()) // 3_600 * 3_600
+    starts = np.array([now_s - 9 * 86_400, now_s - 3_600])
+    readings.put(Meter("barn"), Batch.of(3_600, starts, {"power_kw": np.ones(2)}), now_s)
+    start(trained, keep_readings_days="8").ready()
+    wait_for(lambda: [each.readings for each in readings.meters()] == [1])
+    database.close()
 
 
 def _all(connected: socket.socket) -> bytes:

@@ -11,7 +11,7 @@ from wattcast.config import Settings
 from wattcast.ports import ForecastLog, Keys, ModelStore, ReadingStore, Snapshots
 
 if TYPE_CHECKING:
-    from wattcast.adapters.database import Database, WrittenBehind
+    from wattcast.adapters.database import Database, Retention, WrittenBehind
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,11 @@ class Live:
     log: ForecastLog
     written_behind: WrittenBehind
     keys: Keys
+    retention: Retention
 
     def close(self) -> None:
         """Write down what is on its way, and let go of the database."""
+        self.retention.close()
         self.written_behind.close()
         self.database.close()
 
@@ -47,8 +49,10 @@ class Live:
 def connect_live(settings: Settings, snapshots: Snapshots) -> Live:
     """The database for these settings and what stands on it. Opens nothing yet."""
     # The pipeline and most commands do without a database.
-    from wattcast.adapters.database import Database, DatabaseForecasts, DatabaseKeys, DatabaseReadings, WrittenBehind  # noqa: PLC0415
+    from wattcast.adapters import database as own  # noqa: PLC0415
 
-    database = Database(settings.database_url)
-    readings, log = DatabaseReadings(database), DatabaseForecasts(database)
-    return Live(database, readings, LiveReadings(snapshots, readings), log, WrittenBehind(log), DatabaseKeys(database))
+    database = own.Database(settings.database_url)
+    readings, log = own.DatabaseReadings(database), own.DatabaseForecasts(database)
+    known, keys = LiveReadings(snapshots, readings), own.DatabaseKeys(database)
+    retention = own.Retention(database, settings.keep_readings_days, settings.keep_forecasts_days)
+    return Live(database, readings, known, log, own.WrittenBehind(log), keys, retention)

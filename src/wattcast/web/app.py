@@ -117,6 +117,7 @@ def readyz() -> ResponseReturnValue:
     service, live, cache = site().service, site().live, site().cache
     cache.look()
     faults = {"database": live.known.fault, "forecast_log": live.written_behind.fault, "redis": cache.fault}
+    faults["retention"] = live.retention.fault
     faults = {name: fault for name, fault in faults.items() if fault}
     told = {**service.health(), "faults": faults} if guard.all_is_told() else {"ready": service.ready()}
     return {**told, "degraded": list(faults)}, 200 if service.ready() else 503

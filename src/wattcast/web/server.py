@@ -146,6 +146,7 @@ def worker_app(settings: Settings) -> Any:
     gc.collect()
     gc.freeze()
     gc.set_threshold(_GARBAGE)
+    app.extensions["wattcast"].live.retention.start()
     return app
 
 
