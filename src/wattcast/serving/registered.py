@@ -3,30 +3,39 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable, Mapping
 from functools import cached_property
 
 from wattcast.errors import BadBundle, BadRequest, RegistryConflict
-from wattcast.forecasting.bundle import Manifest, Model, open_bundle
+from wattcast.forecasting.bundle import Bundle, Manifest, Model, open_bundle
 from wattcast.forecasting.families import family_of
 from wattcast.forecasting.registry import Record, ServingManifest, Slot, manifest_to_json
 from wattcast.meter.table import Meter
 from wattcast.ports import ModelStore
 
 
-@dataclass(frozen=True, eq=False)
 class Loaded:
-    """A bundle that was opened and gave its golden forecasts."""
+    """A bundle whose hashes hold. Its models take most of the memory and of the time to load: those that nobody asks for wait."""
 
-    id: str
-    manifest: Manifest
-    models: tuple[Model, ...]
+    def __init__(self, bundle_id: str, manifest: Manifest, open_models: Callable[[], tuple[Model, ...]]) -> None:
+        self.id = bundle_id
+        self.manifest = manifest
+        self._open_models = open_models
+        self._models: tuple[Model, ...] | None = None
+        self._opening = threading.Lock()
 
     @cached_property
     def title(self) -> str:
         """The name of its family."""
         return family_of(self.manifest.family).title
+
+    def models(self) -> tuple[Model, ...]:
+        """Its models, which gave the golden forecasts when they were loaded. Raises BadBundle where they did not."""
+        if self._models is None:
+            with self._opening:
+                self._models = self._models or self._open_models()
+        return self._models
 
 
 class RegisteredModels:
@@ -41,24 +50,41 @@ class RegisteredModels:
         self.version = ""
 
     def load(self) -> None:
-        """Open every bundle of the serving manifest: hashes checked, golden forecasts replayed. What is refused is kept with its reason."""
+        """Open every bundle of the serving manifest, hashes checked, and load the champions' models. What is refused is kept with its reason.
+
+        Other models are loaded, and have to give their golden forecasts, when they are first asked for.
+        """
         self.manifest = self._store.manifest()
         self.refused = {}
         for slot in self.manifest.slots.values():
             for bundle in slot.named():
-                self._load(bundle, heads=bundle in slot.bundles())
+                self._load(bundle, heads=bundle in slot.bundles(), at_once=bundle == slot.champion)
         which = [*sorted(self.loaded), *sorted(self.refused)]
         self.version = hashlib.sha256(manifest_to_json(self.manifest) + "".join(which).encode()).hexdigest()
 
-    def _load(self, bundle_id: str, *, heads: bool) -> None:
+    def _load(self, bundle_id: str, *, heads: bool, at_once: bool) -> None:
         try:
             record = self.records[bundle_id] = self._store.record(bundle_id)
             if heads and bundle_id not in self.loaded:
-                bundle = open_bundle(self._store.bundle(bundle_id), expected_id=bundle_id)
-                bundle.replay(record.golden)
-                self.loaded[bundle_id] = Loaded(bundle.id, bundle.manifest, bundle.models)
+                manifest = self._opened(bundle_id).manifest
+                self.loaded[bundle_id] = Loaded(bundle_id, manifest, lambda: _replayed(self._opened(bundle_id), record))
+            if at_once and bundle_id in self.loaded:
+                self.models(bundle_id)
         except (BadBundle, RegistryConflict) as cause:
             self.refused[bundle_id] = cause.message
+
+    def _opened(self, bundle_id: str) -> Bundle:
+        return open_bundle(self._store.bundle(bundle_id), expected_id=bundle_id)
+
+    def models(self, bundle_id: str) -> tuple[Model, ...]:
+        """The models of a bundle, richest first; none where it is not loaded or was refused, which `refused` says."""
+        loaded = self.loaded.get(bundle_id)
+        try:
+            return loaded.models() if loaded is not None else ()
+        except BadBundle as cause:
+            self.refused[bundle_id] = cause.message
+            self.loaded.pop(bundle_id, None)
+            return ()
 
     def ready(self) -> bool:
         """Whether there is a meter to answer for: where no model is loaded, a baseline or the typical day of its record answers."""
@@ -100,7 +126,7 @@ class RegisteredModels:
     def features_of(self, bundle_id: str) -> dict[str, list[str]]:
         """The names of the features of a loaded bundle, by model; empty where no such bundle is loaded."""
         loaded = self.loaded.get(bundle_id)
-        return {} if loaded is None else {model.facts.name: list(model.facts.spec.names) for model in loaded.models}
+        return {} if loaded is None else {facts.name: list(facts.spec.names) for facts in loaded.manifest.models}
 
     def finest_step(self, meter: str) -> int:
         """The finest resolution of the tasks of a registered meter, seconds."""
@@ -121,3 +147,8 @@ def no_such_task(task: str, meter: str, known: set[str]) -> BadRequest:
     """The refusal of a task that is not known for a meter."""
     hint = f"known tasks: {', '.join(sorted(known)) or 'none'}"
     return BadRequest(f'task "{task}" is not known for meter "{meter}"', hint, {"task": f'"{task}" is not known'})
+
+
+def _replayed(bundle: Bundle, record: Record) -> tuple[Model, ...]:
+    bundle.replay(record.golden)
+    return bundle.models

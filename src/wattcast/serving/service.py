@@ -130,18 +130,18 @@ class ForecastService(RegisteredModels):
     def able(self, slot: Slot, family: str, table: MeterTable, row: int, why: list[str]) -> Iterator[tuple[Tier, Loaded, Model]]:
         """The models that can answer from this table, best first; why the others cannot goes to `why`."""
         for tier, bundle_id in self._candidates(slot, family, why):
-            loaded = self.loaded.get(bundle_id)
+            models, loaded = self.models(bundle_id), self.loaded.get(bundle_id)
             if loaded is None:
                 why.append(self.refused.get(bundle_id, "its model file is not loaded"))
                 continue
-            spec = loaded.models[0].facts.spec
+            spec = models[0].facts.spec
             shape = (spec.step_s, spec.horizon, spec.gate_s, loaded.manifest.levels)
             if shape != (slot.step_s, slot.horizon, slot.gate_s, slot.levels):
                 why.append(f"{loaded.title} of before was trained for another resolution, horizon or other quantiles")
                 continue
-            model = next((model for model in loaded.models if model.can_answer(table, row)), None)
+            model = next((model for model in models if model.can_answer(table, row)), None)
             if model is None:
-                why.append(loaded.models[-1].facts.needs(loaded.title))
+                why.append(models[-1].facts.needs(loaded.title))
                 continue
             yield tier, loaded, model
 
