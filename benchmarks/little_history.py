@@ -22,9 +22,10 @@ from rich.table import Table
 from wattcast.config import load_params
 from wattcast.forecasting.backtest import Frame, Predict, joined, scored
 from wattcast.forecasting.baselines import Profile
-from wattcast.forecasting.bundle import Model, open_bundle
+from wattcast.forecasting.bundle import open_bundle
 from wattcast.forecasting.features import Features
 from wattcast.forecasting.metrics import Scored, mae, rmse
+from wattcast.forecasting.model import Model
 from wattcast.forecasting.pooling import population_profile, train
 from wattcast.forecasting.spec import Scale
 from wattcast.meter.neighbourhood import simulated_meters

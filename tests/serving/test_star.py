@@ -14,8 +14,9 @@ from street import pooled, street
 from wattcast.adapters.files import FileModelStore
 from wattcast.errors import BadRequest
 from wattcast.forecasting.baselines import Fallback
-from wattcast.forecasting.bundle import Model, open_bundle
+from wattcast.forecasting.bundle import open_bundle
 from wattcast.forecasting.forecast import Forecast
+from wattcast.forecasting.model import Model
 from wattcast.forecasting.pooling import population_profile
 from wattcast.forecasting.registry import record_of, slot_of
 from wattcast.forecasting.scorecard import ScoreRow

@@ -15,9 +15,10 @@ from flask.testing import FlaskClient
 from wattcast.adapters.files import FileModelStore, FileSnapshots
 from wattcast.forecasting.backtest import first_test_row, scored_test
 from wattcast.forecasting.baselines import Fallback, climatological_profile, residual_spread
-from wattcast.forecasting.bundle import Model, open_bundle
+from wattcast.forecasting.bundle import open_bundle
 from wattcast.forecasting.families import learner_of
 from wattcast.forecasting.metrics import score
+from wattcast.forecasting.model import Model
 from wattcast.forecasting.registry import Record, ServingManifest, Slot, slot_of
 from wattcast.forecasting.spec import Recent, Seasonal
 from wattcast.forecasting.tasks import Effort, ModelPlan, Task

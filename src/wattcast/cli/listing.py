@@ -9,10 +9,11 @@ from typing import Any
 
 from wattcast.cli.console import say, stdout, table
 from wattcast.forecasting.baselines import TITLES
-from wattcast.forecasting.bundle import Bundle, ModelFacts
+from wattcast.forecasting.bundle import Bundle
 from wattcast.forecasting.families import family_of
 from wattcast.forecasting.forecast import iso
 from wattcast.forecasting.metrics import Score
+from wattcast.forecasting.model import ModelFacts
 from wattcast.forecasting.registry import Record, ServingManifest, Slot
 from wattcast.forecasting.spec import FeatureSpec, Recent, Seasonal, Target
 from wattcast.forecasting.star import STAR

@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from wattcast.forecasting.baselines import baselines
-from wattcast.forecasting.bundle import Model
 from wattcast.forecasting.features import Features, build_features, leads_of
 from wattcast.forecasting.lookback import Rows
 from wattcast.forecasting.metrics import Scored
+from wattcast.forecasting.model import Model
 from wattcast.forecasting.spec import FeatureSpec
 from wattcast.forecasting.tasks import Task
 from wattcast.meter.table import MeterTable

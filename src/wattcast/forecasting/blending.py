@@ -11,12 +11,13 @@ import numpy.typing as npt
 
 from wattcast.errors import BadBundle
 from wattcast.forecasting.backtest import Learn, Predict
-from wattcast.forecasting.bundle import Bundle, Model
+from wattcast.forecasting.bundle import Bundle
 from wattcast.forecasting.families import BLEND, Progress
 from wattcast.forecasting.features import Features
 from wattcast.forecasting.graph import from_onnx, mean_of, to_onnx
 from wattcast.forecasting.heads import Heads, disagreement
 from wattcast.forecasting.metrics import Scored, score
+from wattcast.forecasting.model import Model
 from wattcast.forecasting.spec import FeatureSpec
 from wattcast.forecasting.tasks import ModelPlan
 from wattcast.forecasting.training import Recipe, Trained, TrainedModel, calibrated, fit, packed, part, predictor, train_model

@@ -12,56 +12,21 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import TypeAdapter
 
 from wattcast.errors import BadBundle
-from wattcast.forecasting.day_totals import DayTotals, Total
-from wattcast.forecasting.features import Features, build_features, glance
 from wattcast.forecasting.heads import Heads
-from wattcast.forecasting.intervals import Calibration
-from wattcast.forecasting.metrics import Score
-from wattcast.forecasting.spec import FeatureSpec
+from wattcast.forecasting.model import Model, ModelFacts
 from wattcast.meter.table import Meter, MeterTable
-
-Array = npt.NDArray[np.float32]
 
 FORMAT = 1
 SUFFIX = ".wattcast"
 _MANIFEST, _GOLDEN = "manifest.json", "golden.npz"
 _LARGEST_BYTES = 512 * 1024 * 1024
 _AGAIN = "run the pipeline again (make run), or answer from another bundle"
-
-
-@dataclass(frozen=True)
-class ModelFacts:
-    """One model of a bundle: its features, its calibration, how it did inside the training span, and the files of its native heads.
-
-    totals: what it says of the energy and the peak of a day, where its forecasts are that long.
-    """
-
-    name: str
-    least_readings: int
-    spec: FeatureSpec
-    calibration: Calibration
-    validation: Score
-    native: tuple[str, ...]
-    totals: DayTotals | None = None
-
-    def needs(self, title: str) -> str:
-        """What must have been measured for the model to answer, in words."""
-        if self.spec.target != "change":
-            return f"{title} needs {self.least_readings} measured readings"
-        others = f" and {self.least_readings - 1} more" if self.least_readings > 1 else ""
-        return f"{title} needs the last reading before the origin{others}"
-
-    @property
-    def graph(self) -> str:
-        """The member of the zip that holds the model's ONNX heads."""
-        return f"{self.name}/heads.onnx"
 
 
 @dataclass(frozen=True)
@@ -88,59 +53,6 @@ class Manifest:
 
 
 _ADAPTER = TypeAdapter(Manifest)
-
-
-@dataclass(frozen=True, eq=False)
-class Model:
-    """One model of an opened bundle, ready to answer."""
-
-    facts: ModelFacts
-    heads: Heads
-
-    def predict(self, features: Features) -> tuple[Array, Array]:
-        """Mean (rows,) and calibrated quantiles (rows, levels) in kW for rows built with this model's spec; NaN without a base."""
-        values = self.values(features)
-        return values[:, 0], values[:, 1:]
-
-    def values(self, features: Features) -> Array:
-        """Mean and calibrated quantiles in kW side by side, shape (rows, 1 + levels)."""
-        values: Array = features.in_kw(self.heads(features.matrix))
-        self.facts.calibration.apply(values[:, 1:], features.target_s, out=values[:, 1:])
-        return values
-
-    def totals(self, mean: Array, quantiles: Array, least_kw: float) -> dict[str, Total] | None:
-        """Energy and peak of the day that the forecast begins with, none below what the meter can have; None for less than a day."""
-        found = self.facts.totals.apply(mean, quantiles, self.facts.spec.step_s) if self.facts.totals else None
-        if found is None:
-            return None
-        return {
-            name: Total(
-                mean=max(total["mean"], least_kw), quantiles={level: max(value, least_kw) for level, value in total["quantiles"].items()}
-            )
-            for name, total in found.items()
-        }
-
-    def can_answer(self, table: MeterTable, row: int) -> bool:
-        """Whether enough was measured before `row`, the last reading included where the heads count from it."""
-        power = table.power_kw[max(row - self.facts.spec.history_steps, 0) : row]
-        measured = np.isfinite(power)
-        enough = np.count_nonzero(measured) >= self.facts.least_readings
-        return bool(enough and (self.facts.spec.target != "change" or measured[-1]))
-
-    def forecast(self, table: MeterTable, row: int) -> tuple[Array, Array]:
-        """Mean (horizon,) and quantiles (horizon, levels) in kW from the origin at the start of `row` of the table."""
-        values = self.values_at(table, row)
-        return values[:, 0], values[:, 1:]
-
-    def values_at(self, table: MeterTable, row: int) -> Array:
-        """The same side by side, shape (horizon, 1 + levels)."""
-        spec = self.facts.spec
-        if not spec.glances:
-            return self.values(build_features(table.rows(0, row), np.array([row]), spec))
-        matrix, base_kw = glance(table.rows(0, row), row, spec)
-        values: Array = self.heads(matrix) + np.float32(base_kw)
-        self.facts.calibration.apply(values[:, 1:], np.array([table.start_s + row * table.step_s]), out=values[:, 1:])
-        return values
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,23 +123,38 @@ def open_bundle(data: bytes, *, expected_id: str = "", threads: int = 1, native:
 
     Raises BadBundle when the bytes are not the bundle called `expected_id`, are torn or altered, or have a format we do not read.
     """
-    identity = _sha256(data)
-    if expected_id and identity != expected_id:
-        raise BadBundle(f"the file is not bundle {expected_id[:12]}: its SHA-256 is {identity[:12]}, so it was altered or torn", _AGAIN)
-    try:
-        manifest, members = _unpacked(data, native=native)
-    except BadBundle:
-        raise
-    except Exception as cause:  # zipfile, its decompressors, json and pydantic have no common base class for what they raise
-        said = " ".join(str(cause).split())[:200] or type(cause).__name__
-        raise BadBundle(f"the file is not a whole {SUFFIX} bundle ({said})", _AGAIN) from cause
+    identity = _identified(data, expected_id)
+    manifest, members = _unpacked(data, "all" if native else "needed")
     for name, content in members.items():
         if _sha256(content) != manifest.files[name]:
             raise BadBundle(f"member {name} was altered: its SHA-256 is not the manifest's", _AGAIN)
     return Bundle(identity, manifest, members, data, threads)
 
 
-def _unpacked(data: bytes, *, native: bool) -> tuple[Manifest, dict[str, bytes]]:
+def manifest_of(data: bytes, expected_id: str) -> Manifest:
+    """What the bundle in these bytes says of itself, its heads left packed. Raises BadBundle where it is not the one called so."""
+    _identified(data, expected_id)
+    return _unpacked(data, "none")[0]
+
+
+def _identified(data: bytes, expected_id: str) -> str:
+    identity = _sha256(data)
+    if expected_id and identity != expected_id:
+        raise BadBundle(f"the file is not bundle {expected_id[:12]}: its SHA-256 is {identity[:12]}, so it was altered or torn", _AGAIN)
+    return identity
+
+
+def _unpacked(data: bytes, which: Literal["all", "needed", "none"]) -> tuple[Manifest, dict[str, bytes]]:
+    try:
+        return _read(data, which)
+    except BadBundle:
+        raise
+    except Exception as cause:  # zipfile, its decompressors, json and pydantic have no common base class for what they raise
+        said = " ".join(str(cause).split())[:200] or type(cause).__name__
+        raise BadBundle(f"the file is not a whole {SUFFIX} bundle ({said})", _AGAIN) from cause
+
+
+def _read(data: bytes, which: Literal["all", "needed", "none"]) -> tuple[Manifest, dict[str, bytes]]:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         if sum(entry.file_size for entry in archive.infolist()) > _LARGEST_BYTES:
             raise BadBundle("the file unpacks to more than 512 MB", _AGAIN)
@@ -239,7 +166,8 @@ def _unpacked(data: bytes, *, native: bool) -> tuple[Manifest, dict[str, bytes]]
         learners = {name for model in manifest.models for name in model.native}
         if not names == set(manifest.files) == needed | learners:
             raise BadBundle("the file holds other members than its manifest names", _AGAIN)
-        return manifest, {name: archive.read(name) for name in (names if native else needed)}
+        wanted = {"all": names, "needed": needed, "none": set[str]()}[which]
+        return manifest, {name: archive.read(name) for name in wanted}
 
 
 def _refuse_foreign_format(facts: Any) -> None:

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from wattcast.errors import BadBundle, NotEnoughHistory, Unavailable
-from wattcast.forecasting.bundle import Bundle, ModelFacts
+from wattcast.forecasting.bundle import Bundle
 from wattcast.forecasting.families import Matrix, Parts, family_of, learner_keys, learner_of
 from wattcast.forecasting.features import Features, build_features
 from wattcast.forecasting.heads import disagreement
+from wattcast.forecasting.model import ModelFacts
 from wattcast.forecasting.spec import FeatureSpec
 from wattcast.forecasting.star import for_meter
 from wattcast.meter.clock import DAY_S, HOUR_S

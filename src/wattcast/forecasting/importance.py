@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from wattcast.forecasting.backtest import origins_within
-from wattcast.forecasting.bundle import Model
 from wattcast.forecasting.features import Features, build_features
 from wattcast.forecasting.metrics import mae
+from wattcast.forecasting.model import Model
 from wattcast.meter.table import MeterTable
 
 _ROWS = 1_000

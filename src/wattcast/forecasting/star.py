@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from wattcast.errors import BadRequest
-from wattcast.forecasting.bundle import Model
 from wattcast.forecasting.features import build_features
+from wattcast.forecasting.model import Model
 from wattcast.forecasting.registry import ServingManifest, Slot
 from wattcast.meter.table import Meter, MeterTable
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from wattcast.errors import BadBundle, NotEnoughHistory
 from wattcast.forecasting.backtest import Frame, Predict, joined, origins_within, validation_folds, walk_forward
-from wattcast.forecasting.bundle import FORMAT, Manifest, ModelFacts, pack
+from wattcast.forecasting.bundle import FORMAT, Manifest, pack
 from wattcast.forecasting.calendars import frozen_holidays
 from wattcast.forecasting.day_totals import fit_day_totals
 from wattcast.forecasting.families import Family, Fitted, Progress
@@ -23,6 +23,7 @@ from wattcast.forecasting.heads import AGREEMENT_KW, Heads, disagreement
 from wattcast.forecasting.intervals import calibrate
 from wattcast.forecasting.lookback import Rows
 from wattcast.forecasting.metrics import Scored, score
+from wattcast.forecasting.model import ModelFacts
 from wattcast.forecasting.spec import FeatureSpec
 from wattcast.forecasting.tasks import Effort, ModelPlan, Task
 from wattcast.meter.table import MeterTable

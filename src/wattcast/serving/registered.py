@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 
 from wattcast.errors import BadBundle, BadRequest, RegistryConflict
-from wattcast.forecasting.bundle import Bundle, Manifest, Model, open_bundle
+from wattcast.forecasting.bundle import Manifest, manifest_of, open_bundle
 from wattcast.forecasting.families import family_of
+from wattcast.forecasting.model import Model
 from wattcast.forecasting.registry import Record, ServingManifest, Slot, manifest_to_json
 from wattcast.meter.table import Meter
 from wattcast.ports import ModelStore
@@ -50,7 +51,7 @@ class RegisteredModels:
         self.version = ""
 
     def load(self) -> None:
-        """Open every bundle of the serving manifest, hashes checked, and load the champions' models. What is refused is kept with its reason.
+        """Open every bundle of the serving manifest, hashes checked, and load the champions' models. What is refused keeps its reason.
 
         Other models are loaded, and have to give their golden forecasts, when they are first asked for.
         """
@@ -66,15 +67,17 @@ class RegisteredModels:
         try:
             record = self.records[bundle_id] = self._store.record(bundle_id)
             if heads and bundle_id not in self.loaded:
-                manifest = self._opened(bundle_id).manifest
-                self.loaded[bundle_id] = Loaded(bundle_id, manifest, lambda: _replayed(self._opened(bundle_id), record))
+                manifest = manifest_of(self._store.bundle(bundle_id), bundle_id)
+                self.loaded[bundle_id] = Loaded(bundle_id, manifest, lambda: self._replayed(bundle_id, record))
             if at_once and bundle_id in self.loaded:
                 self.models(bundle_id)
         except (BadBundle, RegistryConflict) as cause:
             self.refused[bundle_id] = cause.message
 
-    def _opened(self, bundle_id: str) -> Bundle:
-        return open_bundle(self._store.bundle(bundle_id), expected_id=bundle_id)
+    def _replayed(self, bundle_id: str, record: Record) -> tuple[Model, ...]:
+        bundle = open_bundle(self._store.bundle(bundle_id), expected_id=bundle_id)
+        bundle.replay(record.golden)
+        return bundle.models
 
     def models(self, bundle_id: str) -> tuple[Model, ...]:
         """The models of a bundle, richest first; none where it is not loaded or was refused, which `refused` says."""
@@ -147,8 +150,3 @@ def no_such_task(task: str, meter: str, known: set[str]) -> BadRequest:
     """The refusal of a task that is not known for a meter."""
     hint = f"known tasks: {', '.join(sorted(known)) or 'none'}"
     return BadRequest(f'task "{task}" is not known for meter "{meter}"', hint, {"task": f'"{task}" is not known'})
-
-
-def _replayed(bundle: Bundle, record: Record) -> tuple[Model, ...]:
-    bundle.replay(record.golden)
-    return bundle.models

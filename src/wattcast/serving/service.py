@@ -15,10 +15,10 @@ import numpy.typing as npt
 
 from wattcast.errors import BadMeterFile, Unavailable
 from wattcast.forecasting.baselines import TITLES
-from wattcast.forecasting.bundle import Model
 from wattcast.forecasting.day_totals import Total
 from wattcast.forecasting.forecast import Forecast, Tier
 from wattcast.forecasting.lower_tiers import least_kw, of_baseline, of_profile
+from wattcast.forecasting.model import Model
 from wattcast.forecasting.origins import at_origin, steps_of
 from wattcast.forecasting.registry import Slot
 from wattcast.forecasting.star import ANSWERS, STAR, at_size, for_meter, newcomer, stranger

@@ -138,14 +138,15 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
 
 def worker_app(settings: Settings) -> Any:
     """The app of one worker, which has the process to itself: what was needed to load it is given back, what it holds is for good."""
+    # Python would look through all of the models and libraries again and again for what is left over.
+    gc.disable()
     from wattcast.web.app import create_app  # noqa: PLC0415 (workers only: the master stays light)
 
     with _memory_given_back():
         app = create_app(settings)
-    # Python would look through all of the models and libraries again and again for what is left over.
-    gc.collect()
     gc.freeze()
     gc.set_threshold(_GARBAGE)
+    gc.enable()
     app.extensions["wattcast"].live.retention.start()
     return app
 
