@@ -6,6 +6,7 @@ import json
 import random
 import shutil
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 from flask.testing import FlaskClient
 from small_store import NOW_S, Browse
 
+from wattcast.adapters.files import FileModelStore
 from wattcast.forecasting.day_totals import Total
 from wattcast.forecasting.forecast import Forecast, Step, Steps
 from wattcast.web.api.answers import DayEnergy, DayPeak, ForecastAnswer
@@ -230,7 +232,7 @@ def test_a_meter_never_seen_is_answered_by_its_own_readings(client: FlaskClient)
 
 
 def test_every_tier_is_reached(store: Path, browse: Browse) -> None:
-    """Champion, family, baseline and typical day, each with the reason why none above answered."""
+    """Champion, family, champion of before, baseline and typical day, each with the reason why none above answered."""
 
     def tier(client: FlaskClient, **body: Any) -> tuple[str, str]:
         said = asked(client, task="day_ahead", **body)
@@ -239,14 +241,26 @@ def test_every_tier_is_reached(store: Path, browse: Browse) -> None:
     client = browse(store)
     champion = asked(client, task="day_ahead")["version"]
     assert tier(client) == ("champion", "")
-    assert tier(client, family="rf")[0] in ("family", "champion")
+    models = FileModelStore(store)
+    manifest = models.manifest()
+    slot = manifest.slots["day_ahead/house"]
+    other = next(family for family, bundle in slot.families.items() if bundle != champion and family not in slot.vetoed)
+    assert tier(client, family=other) == ("family", "")
     assert tier(client, readings=hours(30))[0] == "baseline"
     assert "needs" in tier(client, readings=hours(30))[1]
     assert tier(client, readings=hours(2))[0] == "profile"
+    slots = {**manifest.slots, "day_ahead/house": replace(slot, previous=slot.families[other])}
+    models.publish(replace(manifest, serial=manifest.serial + 1, slots=slots))
     path = store / "bundles" / f"{champion}.wattcast"
     path.write_bytes(path.read_bytes()[:-10])
-    assert tier(browse(store))[0] in ("previous", "baseline")
+    spoiled = browse(store)
+    assert tier(spoiled)[0] == "previous"
+    assert "altered or torn" in tier(spoiled)[1]
+    starting = browse(store)
     shutil.rmtree(store / "bundles")
+    # Of a file that was there when the service started, and is gone when its models are first asked for.
+    assert tier(starting)[0] == "baseline"
+    assert "cannot be read" in tier(starting)[1]
     assert tier(browse(store))[0] == "baseline"
 
 
