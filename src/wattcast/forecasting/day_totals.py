@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypedDict
 
 import numpy as np
@@ -62,14 +63,22 @@ class DayTotals:
         mean = np.asarray(mean_curve[:steps], dtype=np.float64)
         scale = float(_scale(_width(quantile_curve[:steps]), self.usual_width_kw))
         hours, average, peak = steps * step_s / HOUR_S, float(mean.mean()), float(mean.max())
-        energy = hours * (average + scale * np.sort(self.energy))
+        of_energy, of_peak = self._rising
         return {
-            "energy_kwh": self._total(hours * average, energy),
-            "peak_kw": self._total(peak + scale * self.peak_mean, peak + scale * np.sort(self.peak)),
+            "energy_kwh": self._total(hours * average, hours * (average + scale * of_energy)),
+            "peak_kw": self._total(peak + scale * self.peak_mean, peak + scale * of_peak),
         }
 
+    @cached_property
+    def _rising(self) -> tuple[Array, Array]:
+        return np.sort(self.energy), np.sort(self.peak)
+
+    @cached_property
+    def _names(self) -> tuple[str, ...]:
+        return tuple(f"{level:g}" for level in self.levels)
+
     def _total(self, mean: float, quantiles: Array) -> Total:
-        return {"mean": mean, "quantiles": {f"{level:g}": float(value) for level, value in zip(self.levels, quantiles, strict=True)}}
+        return {"mean": mean, "quantiles": dict(zip(self._names, quantiles.tolist(), strict=True))}
 
 
 def fit_day_totals(rows: Scored, step_s: int) -> DayTotals | None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 
 from wattcast.errors import BadBundle
+from wattcast.forecasting.remembered import Remembered
 from wattcast.meter.clock import SEASONS, THIRDS, Instants, season_and_third, zone_of
 
 Array = npt.NDArray[np.float32]
@@ -17,8 +19,6 @@ Stretches = npt.NDArray[np.float64]
 # Two quantile heads closer than this have no width to scale.
 _LEAST_WIDTH_KW = 1e-3
 _WIDEST = 20.0
-# As of the calendar: many meters are forecast for the same minute.
-_REMEMBERED, _FEW = 512, 30
 # Held-out days at which a stretch is believed by half. Walking through 2008 and 2009 of the UCI house, a calibration of 14 days believed
 # whole doubled the scatter of the monthly coverage (0.10 against 0.05 of the bare heads); cells believed sooner cost pinball.
 _DAYS_TO_BELIEVE = 30
@@ -57,21 +57,14 @@ class Calibration:
         return stretched
 
     def _stretch(self, target_s: Instants) -> Array:
-        """By how much the distance from the median counts, below it negative. The latest few are remembered."""
-        remembered, key = self._remembered, target_s.tobytes() if len(target_s) <= _FEW else b""
-        if key in remembered:
-            return remembered[key]
-        _, season, third = season_and_third(self.zone, target_s)
-        stretch: Array = self._sides[1] * self._cells[season, third]
-        if key:
-            if len(remembered) >= _REMEMBERED:
-                remembered.clear()
-            remembered[key] = stretch
-        return stretch
+        """By how much the distance from the median counts, below it negative, shape (rows, levels)."""
+        return cast(
+            "Array", self._remembered.get(target_s, lambda: self._sides[1] * self._cells[season_and_third(self.zone, target_s)[1:]])
+        )
 
     @cached_property
-    def _remembered(self) -> dict[bytes, Array]:
-        return {}
+    def _remembered(self) -> Remembered:
+        return Remembered()
 
     @cached_property
     def _sides(self) -> tuple[int, Array]:

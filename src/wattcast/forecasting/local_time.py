@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -13,22 +14,13 @@ from wattcast.forecasting.spec import FeatureSpec
 from wattcast.meter.clock import DAY_S, HOUR_S, Instants, utc_offset_s
 
 _DAYS_OF_YEAR = 365.25
-# Forecasts of many meters are for the same minute, and of one meter for the same day: so many of the latest are remembered.
-_REMEMBERED, _FEW = 512, 30
 
 
 def calendar_columns(targets: Instants, spec: FeatureSpec) -> Matrix:
     """The columns of `spec.calendar`, shape (targets, columns): hour (0 to 24, with its fraction), weekday (Monday 0), day of the year
     (0 to 366), holiday; weekdays: one each, 0 or 1; year: waves of one, two and three turns a year, -1 to 1.
     """
-    if len(targets) > _FEW:
-        return _computed(targets, spec)
-    remembered, key = spec.remembered_calendar, targets.tobytes()
-    if key not in remembered:
-        if len(remembered) >= _REMEMBERED:
-            remembered.clear()
-        remembered[key] = _computed(targets, spec)
-    return remembered[key]
+    return cast("Matrix", spec.remembered_calendar.get(targets, lambda: _computed(targets, spec)))
 
 
 def _computed(targets: Instants, spec: FeatureSpec) -> Matrix:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +11,7 @@ import numpy.typing as npt
 from wattcast.forecasting.layout import SeasonalLayout
 from wattcast.forecasting.lookback import History, Matrix, Rows
 from wattcast.forecasting.spec import FeatureSpec
-from wattcast.meter.clock import DAY_S, HOUR_S, Instants, span_of, utc_offset_s, wall_clock_days_before
+from wattcast.meter.clock import DAY_S, HOUR_S, Instants, is_steady, span_of, utc_offset_s, wall_clock_days_before
 from wattcast.meter.table import Values
 
 Mask = npt.NDArray[np.bool_]
@@ -26,9 +27,10 @@ def seasonal_columns(history: History, origins: Rows, lead: Rows, targets: Insta
     """
     out = np.empty((len(targets), spec.layout.seasonal_width), dtype=np.float32)
     for part in spec.layout.seasonal if len(targets) else ():
-        by_day = _lagged(
-            history, origins, lead, targets[:, None] - wall_clock_days_before(spec.zone, targets[:, None], part.days), part, spec
-        )
+        by_day = _days_of_one(history, origins, targets, part, spec)
+        if by_day is None:
+            back_s = targets[:, None] - wall_clock_days_before(spec.zone, targets[:, None], part.days)
+            by_day = _lagged(history, origins, lead, back_s, part, spec)
         out[:, part.day_places] = by_day[:, part.day_numbers]
         if len(part.hours):
             out[:, part.hour_places] = _lagged(history, origins, lead, part.hours * HOUR_S, part, spec)
@@ -40,6 +42,30 @@ def seasonal_columns(history: History, origins: Rows, lead: Rows, targets: Insta
             alike = measured & _of_the_same_kind(targets, part.days, spec)
             out[:, part.kind_places] = _weighted(np.where(alike, known, 0.0), alike, part.kind_weights)
     return out
+
+
+def _days_of_one(history: History, origins: Rows, targets: Instants, part: SeasonalLayout, spec: FeatureSpec) -> Values | None:
+    """What `_lagged` gives for the earlier days of one origin at the end of the table: the days before it, laid side by side.
+
+    None where it is not as simple as that: several origins, more than a day of leads, or a clock change between.
+    """
+    per_day, leads = DAY_S // spec.step_s, len(targets)
+    alone = spec.gate_s is None and leads == spec.horizon <= per_day and origins[0] == origins[-1] == history.length
+    if not alone or DAY_S % spec.step_s or len(part.days) == 0 or not is_steady(spec.zone, targets, int(part.days[-1])):
+        return None
+    longest = int(part.days[-1])
+    rows = longest * per_day + part.nearby
+    column = history.block[part.column][-1 - rows : -1] if history.length >= rows else None
+    if column is None:
+        column = np.full(rows, np.nan, dtype=np.float32)
+        column[rows - history.length :] = history.block[part.column][1:-1]
+    if part.nearby:
+        edge = np.full(part.nearby, np.nan, dtype=np.float32)
+        padded = np.concatenate([column, edge])
+        width = 2 * part.nearby + 1
+        column = mean_of_measured([padded[step : step + rows - part.nearby] for step in range(width)])
+    by_day: Values = column.reshape(longest, per_day)[longest - part.days, :leads].T
+    return by_day
 
 
 def _lagged(history: History, origins: Rows, lead: Rows, back_s: Instants, part: SeasonalLayout, spec: FeatureSpec) -> Values:
@@ -63,6 +89,10 @@ def _weighted(known: npt.NDArray[np.float64], measured: Mask, weights: npt.NDArr
 
 def _of_the_same_kind(targets: Instants, days: Rows, spec: FeatureSpec) -> Mask:
     """Whether each of these days before a target's is of its kind: workday, Saturday, Sunday or holiday. Shape (targets, days)."""
+    return cast("Mask", spec.remembered_kinds.get(targets, lambda: _alike(targets, days, spec), hash(days.tobytes())))
+
+
+def _alike(targets: Instants, days: Rows, spec: FeatureSpec) -> Mask:
     local_day = (targets + utc_offset_s(spec.zone, targets)) // DAY_S
     earliest, latest = span_of(local_day)
     first = earliest - int(days[-1])

@@ -15,6 +15,7 @@ from pydantic import BeforeValidator, Field
 from wattcast.errors import LeakingSpec
 from wattcast.forecasting.layout import Layout
 from wattcast.forecasting.names import known_names, recent_names, seasonal_names
+from wattcast.forecasting.remembered import Remembered
 from wattcast.meter.clock import DAY_S, HOUR_S
 
 Target = Literal["level", "change", "deviation"]
@@ -167,9 +168,14 @@ class FeatureSpec:
         return sum(len(CALENDAR_COLUMNS[part]) for part in self.calendar)
 
     @cached_property
-    def remembered_calendar(self) -> dict[bytes, npt.NDArray[np.float32]]:
-        """Columns of the calendar by the targets that they were made for."""
-        return {}
+    def remembered_calendar(self) -> Remembered:
+        """Columns of the calendar by their targets."""
+        return Remembered()
+
+    @cached_property
+    def remembered_kinds(self) -> Remembered:
+        """Which days before targets are of their kind, by the targets."""
+        return Remembered()
 
     @cached_property
     def every_lead(self) -> npt.NDArray[np.int64]:

@@ -57,15 +57,20 @@ def wall_clock_days_before(zone: str, instants: Instants, days: int | Instants) 
     back = np.asarray(days, dtype=np.int64) * DAY_S
     if instants.size == 0 or back.size == 0:
         return instants - back
-    first, last = span_of(instants)
-    earliest, latest = first - int(back.max()) - DAY_S, last + DAY_S
-    changes, _ = _offset_changes(zone, _year(earliest), _year(latest))
-    if bisect_right(changes, earliest) == bisect_right(changes, latest):
+    if is_steady(zone, instants, int(back.max()) // DAY_S):
         return instants - back
     offset = utc_offset_s(zone, instants)
     wall = instants + offset - back
     guess = wall - offset
     return wall - utc_offset_s(zone, guess)
+
+
+def is_steady(zone: str, instants: Instants, days: int) -> bool:
+    """Whether the clock of `zone` stays as it is from so many days before the first instant to the last, and a day more on either side."""
+    first, last = span_of(instants)
+    earliest, latest = first - (days + 1) * DAY_S, last + DAY_S
+    changes, _ = _offset_changes(zone, _year(earliest), _year(latest))
+    return bisect_right(changes, earliest) == bisect_right(changes, latest)
 
 
 def span_of(numbers: Instants) -> tuple[int, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from operator import attrgetter
 from pathlib import Path
 
@@ -29,6 +29,10 @@ CSV = ("text/csv", "application/csv", "application/zip", "application/gzip")
 _COLUMNS = tuple(name for name in Reading.__struct_fields__ if name != "start")
 _values = attrgetter(*_COLUMNS)
 _FIRST_YEAR, _LAST_YEAR = 1971, 2099
+# A day within these years wherever the clock stands.
+_EARLIEST_S, _LATEST_S = (
+    int(datetime(year, month, day, tzinfo=UTC).timestamp()) for year, month, day in ((_FIRST_YEAR, 1, 2), (_LAST_YEAR, 12, 30))
+)
 _REFUSALS_TOLD = 100
 _CHUNK = 1 << 20
 _reading = msgspec.json.Decoder(Reading)
@@ -55,12 +59,11 @@ def instant(moment: datetime, zone: str, field: str) -> int:
 
 
 def _instants(moments: list[datetime]) -> Instants | None:
-    """UTC epoch seconds of moments with offsets, all at once; None where one of them is refused."""
-    first, last = min(moments), max(moments)
+    """UTC epoch seconds of moments with offsets, all at once; None where one of them has to be looked at."""
     stamps = np.array([moment.timestamp() for moment in moments])
     seconds = stamps.astype(np.int64)
-    within = first.year > _FIRST_YEAR and last.year < _LAST_YEAR
-    return seconds if within and bool((seconds == stamps).all()) else None
+    plain = (seconds == stamps) & (seconds > _EARLIEST_S) & (seconds < _LATEST_S)
+    return seconds if np.count_nonzero(plain) == len(plain) else None
 
 
 def batch_of(readings: Iterable[Reading], zone: str, step_s: int | None, *, field: str = "readings") -> tuple[Batch, tuple[str, ...]]:
@@ -69,7 +72,7 @@ def batch_of(readings: Iterable[Reading], zone: str, step_s: int | None, *, fiel
     if not rows:
         raise BadRequest(f"{field}: is empty", "give at least one reading", {field: "is empty"})
     moments = [row.start for row in rows]
-    naive = any(moment.tzinfo is None for moment in moments)
+    naive = None in [moment.tzinfo for moment in moments]
     starts = _instants(moments) if not naive and len(moments) > 1 else None
     if starts is None:
         starts = np.array([instant(moment, zone, f"{field}[{number}].start") for number, moment in enumerate(moments)], dtype=np.int64)
