@@ -35,14 +35,17 @@ class PatientSocket:
         self._ends_at = time.monotonic() + self._patience_s
 
     def recv(self, size: int, flags: int = 0) -> bytes:
-        """What has arrived, once something has. Raises TooSlow."""
+        """What has arrived, once something has. Raises TooSlow; where gunicorn itself waits for a time, what it expects."""
+        if self._socket.gettimeout() not in (None, _SENDING_S):
+            return self._socket.recv(size, flags)
         try:
             self._socket.settimeout(max(self._ends_at - time.monotonic(), 0.001))
             data = self._socket.recv(size, flags)
         except TimeoutError as cause:
             raise TooSlow from cause
+        finally:
+            self._socket.settimeout(_SENDING_S)
         self._ends_at += len(data) / _SLOWEST
-        self._socket.settimeout(_SENDING_S)
         return data
 
     def __getattr__(self, name: str) -> Any:
