@@ -247,6 +247,41 @@ def test_a_large_request_takes_the_time_it_needs(trained: Path, start: Start) ->
         assert connection.getresponse().status == 200
 
 
+def test_a_refused_body_is_no_next_request(trained: Path, start: Start) -> None:
+    """One that nobody wanted is heard to its end: its refusal is seen, and the next request on the connection is answered."""
+    server = start(trained).ready()
+    with contextlib.closing(server.connect()) as connection:
+        connection.connect()
+        kept = connection.sock
+        for path, kind, status in (("/nothing", "text/csv", 404), ("/api/v1/forecast", "image/png", 415), ("/healthz", "text/csv", 405)):
+            connection.request("POST", path, b"GET / HTTP/1.1\r\n\r\n" * 100_000, {"Content-Type": kind})
+            answer = connection.getresponse()
+            answer.read()
+            assert answer.status == status
+            connection.request("GET", "/healthz")
+            assert b"alive" in connection.getresponse().read()
+        assert connection.sock is kept
+
+
+def test_chunks_that_are_none_are_the_clients_fault(trained: Path, start: Start) -> None:
+    """A body whose chunks have no length, or that ends too early, is 400; many of them leave the server as it was."""
+    server = start(trained).ready()
+    head = b"POST /api/v1/forecast HTTP/1.1\r\nHost: house\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    for body in (b"zz\r\n{}\r\n0\r\n\r\n", b"5\r\n{"):
+        for _ in range(10):
+            with contextlib.closing(server.connect()) as connection:
+                connection.connect()
+                connection.sock.sendall(head + body)
+                connection.sock.shutdown(socket.SHUT_WR)
+                said = _all(connection.sock)
+                assert said.startswith(b"HTTP/1.1 400"), said[:200]
+                assert b"application/problem+json" in said
+    with contextlib.closing(server.connect()) as connection:
+        connection.request("GET", "/healthz")
+        assert connection.getresponse().status == 200
+    assert "Traceback" not in server.said(), server.said()
+
+
 def test_what_is_too_old_is_deleted_by_itself(trained: Path, start: Start, tmp_path: Path) -> None:
     """Where a setting says how long readings are kept: when the service starts, without a request."""
     database = Database(f"sqlite:///{tmp_path / 'wattcast.db'}")

@@ -5,14 +5,24 @@ from __future__ import annotations
 import errno
 import socket
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, ClassVar
 
+from gunicorn.http.errors import ChunkMissingTerminator, InvalidChunkExtension, InvalidChunkSize, NoMoreData
 from gunicorn.workers.gthread import ThreadWorker
 
 # Whoever sends faster than this is never given up, however much it is; bytes a second.
 _SLOWEST = 10_000
 # So long an answer may take to be taken in.
 _SENDING_S = 60.0
+# Of a body that nobody asked for so much is taken in, for so long.
+_TAKEN_IN_BYTES = 64 * 1024 * 1024
+_TAKEN_IN_S = 5.0
+_CHUNK_BYTES = 64 * 1024
+
+# What reading a body raises that is not as HTTP has it.
+BROKEN_BODY = (ChunkMissingTerminator, InvalidChunkExtension, InvalidChunkSize, NoMoreData)
 
 
 class TooSlow(ConnectionError):
@@ -62,4 +72,31 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
         if not isinstance(conn.sock, PatientSocket):
             conn.sock = PatientSocket(conn.sock, self.patience_s)
         conn.sock.begin()
-        return super().handle(conn)
+        goes_on = super().handle(conn)
+        if goes_on is False:
+            # In this thread: gunicorn would wait for the client's end where it looks after all of the connections.
+            conn.close(graceful=True)
+            conn.close = _closed
+        return goes_on
+
+
+def heard_out(app: Callable[..., Any]) -> Callable[..., Any]:
+    """The WSGI app, with each request heard to its end, within reason, before it is answered.
+
+    A client that is still sending would not see the answer, and what it goes on to send would be taken for its next request.
+    """
+
+    def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+        said = app(environ, start_response)
+        body, left, ends_at = environ["wsgi.input"], _TAKEN_IN_BYTES, time.monotonic() + _TAKEN_IN_S
+        # A body that breaks off leaves the answer as it is: gunicorn closes the connection after it.
+        with suppress(OSError):
+            while left > 0 and time.monotonic() < ends_at and (chunk := body.read(min(left, _CHUNK_BYTES))):
+                left -= len(chunk)
+        return said
+
+    return answer
+
+
+def _closed(graceful: bool = False) -> None:
+    """A connection that is closed already."""

@@ -24,7 +24,7 @@ from wattcast.errors import (
     Unavailable,
     WattcastError,
 )
-from wattcast.web.patience import TooSlow
+from wattcast.web.patience import BROKEN_BODY, TooSlow
 
 log = structlog.get_logger("wattcast")
 
@@ -183,6 +183,12 @@ def register(app: Flask) -> None:
     @app.errorhandler(TooSlow)
     def slow(_: TooSlow) -> Response:
         return http(RequestTimeout())
+
+    def broken(_: Exception) -> Response:
+        return respond(Problem(400, BadRequest.title, "The body ended too early, or its chunks are none.", "send it again"))
+
+    for kind in BROKEN_BODY:
+        app.register_error_handler(kind, broken)
 
     @app.errorhandler(Exception)
     def unexpected(error: Exception) -> Response:

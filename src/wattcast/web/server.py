@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from gunicorn.app.base import BaseApplication
 
 from wattcast.errors import Forbidden, Unavailable, WattcastError, explain
-from wattcast.web.patience import PatientWorker
+from wattcast.web.patience import PatientWorker, heard_out
 
 if TYPE_CHECKING:
     from wattcast.config import Settings
@@ -144,6 +144,7 @@ def worker_app(settings: Settings) -> Any:
 
     with _memory_given_back():
         app = create_app(settings)
+        app.wsgi_app = heard_out(app.wsgi_app)  # type: ignore[method-assign]
     gc.freeze()
     gc.set_threshold(_GARBAGE)
     gc.enable()
