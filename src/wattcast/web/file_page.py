@@ -22,7 +22,7 @@ from wattcast.web.api.forecasts import answer_of
 from wattcast.web.arriving import LARGEST_FILE_BYTES, at_step, batch_of_file, meant, read_file
 from wattcast.web.file_form import ABOUT_FILE, CHOICES, FIELDS, FileForm, as_on_page, fields_of
 from wattcast.web.pages import site
-from wattcast.web.problems import LARGEST_BODY_BYTES, Problem, in_words, problem_of, read_away, respond, wants_json
+from wattcast.web.problems import LARGEST_BODY_BYTES, Problem, in_words, problem_of, respond, wants_json
 from wattcast.web.security.guard import require, require_session, who
 
 filed = Blueprint("filed", __name__)
@@ -32,7 +32,6 @@ _SHOWN_BEFORE_S = 2 * 86_400
 # No meter can have this id: it is no name of one.
 _NAMELESS = "this file"
 _FORM_BYTES = 512 * 1024
-_READ_AWAY_BYTES = 5 * LARGEST_FILE_BYTES
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +86,6 @@ def look() -> ResponseReturnValue:
 @filed.errorhandler(RequestEntityTooLarge)
 def too_large(_: RequestEntityTooLarge) -> ResponseReturnValue:
     """The form again, with the limit."""
-    read_away(_READ_AWAY_BYTES)
     if (request.content_length or LARGEST_FILE_BYTES) < LARGEST_FILE_BYTES:
         return respond(Problem(413, "Too large", "A field of this form is longer than it may be.", "shorten what was typed in"))
     said = f"is larger than {in_words(LARGEST_FILE_BYTES)}, the most that is taken"

@@ -17,7 +17,7 @@ _SLOWEST = 10_000
 # So long an answer may take to be taken in.
 _SENDING_S = 60.0
 # Of a body that nobody asked for so much is taken in, for so long.
-_TAKEN_IN_BYTES = 64 * 1024 * 1024
+_TAKEN_IN_BYTES = 256 * 1024 * 1024
 _TAKEN_IN_S = 5.0
 _CHUNK_BYTES = 64 * 1024
 

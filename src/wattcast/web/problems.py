@@ -29,7 +29,6 @@ from wattcast.web.patience import BROKEN_BODY, TooSlow
 log = structlog.get_logger("wattcast")
 
 LARGEST_BODY_BYTES = 64 * 1024
-_READ_AWAY_BYTES = 32 * 1024 * 1024
 
 _HTTP = {
     404: ("Not found", "There is nothing at this address."),
@@ -144,13 +143,6 @@ def in_words(size: int) -> str:
     return f"{size // 1024**2} MB" if size >= 1024**2 else f"{size // 1024} kB"
 
 
-def read_away(most: int = _READ_AWAY_BYTES) -> None:
-    """Take in the rest of a body that is too large, within reason: a client that is still sending would not see our answer."""
-    body, left = request.environ["wsgi.input"], most
-    while left > 0 and (chunk := body.read(min(left, LARGEST_BODY_BYTES))):
-        left -= len(chunk)
-
-
 def register(app: Flask) -> None:
     """Make every error of the app answer in this shape."""
 
@@ -164,8 +156,6 @@ def register(app: Flask) -> None:
     @app.errorhandler(HTTPException)
     def http(error: HTTPException) -> Response:
         status = error.code or 500
-        if status == 413:
-            read_away()
         title, detail = _HTTP.get(status, (error.name, "The request cannot be answered."))
         if status == 413 and request.max_content_length:
             detail = f"A request here may have {in_words(request.max_content_length)} at most."
