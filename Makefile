@@ -7,7 +7,7 @@ LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-ha
        --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-system lint lock data accuracy bench-heat-pump bench-little-history bench-pipeline bench-serving clean distclean
+.PHONY: help setup run test test-system fuzz lint lock data accuracy bench-heat-pump bench-little-history bench-pipeline bench-serving clean distclean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' Makefile
@@ -24,6 +24,9 @@ test: .venv/.dev ## Run the tests that need no root and no server, and print bra
 test-system: .venv/.dev ## Run the tests that need Debian packages, Docker or Chromium
 	@.venv/bin/pytest -m system --collect-only --quiet >/dev/null 2>&1; [ $$? -ne 5 ] || { echo "there is no system test"; exit 0; }; \
 	exec .venv/bin/pytest -m system
+
+fuzz: .venv/.dev ## Send 50,000 random requests and 20,000 damaged meter files to a server (SEED=number: an earlier run again)
+	@exec .venv/bin/python tests/web/fuzzing.py $${SEED:+--seed "$$SEED"}
 
 lint: .venv/.dev ## Check style, format and types
 	@.venv/bin/ruff check

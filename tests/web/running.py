@@ -48,8 +48,12 @@ class Running:
 
     def connect(self) -> http.client.HTTPConnection:
         """A connection of its own."""
-        port = int(self.said().split("http://127.0.0.1:")[1].split()[0].rstrip(","))
-        return http.client.HTTPConnection("127.0.0.1", port, timeout=SECONDS)
+        return http.client.HTTPConnection(self.url.removeprefix("http://"), timeout=SECONDS)
+
+    @property
+    def url(self) -> str:
+        """Its address, once it is ready."""
+        return self.said().split("ready: ")[1].split()[0].rstrip(",")
 
     def workers(self) -> list[int]:
         """The process ids of its workers."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import json
 import os
 import signal
 import socket
@@ -261,6 +262,28 @@ def test_a_refused_body_is_no_next_request(trained: Path, start: Start) -> None:
             connection.request("GET", "/healthz")
             assert b"alive" in connection.getresponse().read()
         assert connection.sock is kept
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "title"),
+    [
+        (b"GET /healthz?" + b"a" * 9_000 + b" HTTP/1.1\r\n\r\n", 414, "Too large"),
+        (b"GET /healthz HTTP/1.1\r\nX-Long: " + b"a" * 9_000 + b"\r\n\r\n", 431, "Too large"),
+        (b"GET /healthz HTTP/9.9\r\n\r\n", 400, "Bad request"),
+        (b"GET /healthz HTTP/1.1\r\nno header\r\n\r\n", 400, "Bad request"),
+    ],
+)
+def test_what_cannot_be_read_is_a_problem_too(trained: Path, start: Start, sent: bytes, status: int, title: str) -> None:
+    """A request that gunicorn refuses has the shape of every other refusal, and names nothing of the server."""
+    server = start(trained).ready()
+    with contextlib.closing(server.connect()) as connection:
+        connection.connect()
+        connection.sock.sendall(sent)
+        head, _, body = _all(connection.sock).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 %d " % status)
+    assert b"application/problem+json" in head
+    assert json.loads(body)["title"] == title
+    assert b"gunicorn" not in head + body
 
 
 def test_chunks_that_are_none_are_the_clients_fault(trained: Path, start: Start) -> None:

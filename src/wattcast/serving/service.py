@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from wattcast.errors import BadMeterFile, Unavailable
+from wattcast.errors import BadMeterFile, NotEnoughHistory, Unavailable
 from wattcast.forecasting.baselines import TITLES
 from wattcast.forecasting.day_totals import Total
 from wattcast.forecasting.forecast import Forecast, Tier
@@ -70,13 +70,20 @@ class ForecastService(RegisteredModels):
         self._readings = readings
 
     def forecast(self, ask: Ask) -> Forecast:
-        """The forecast of the highest tier that can answer. Raises BadRequest for an unknown meter or task, Unavailable where none can."""
+        """The forecast of the highest tier that can answer.
+
+        Raises BadRequest for an unknown meter or task, NotEnoughHistory where readings that were given are too few for any, Unavailable
+        where nothing can answer.
+        """
         slot = self.slot_for(ask)
         why: list[str] = [slot.skipped] if slot.skipped else []
         table = self._table(ask, slot, why)
         table, row = at_origin(table, slot.task, slot.frame(table.meter.zone), ask.origin_s)
         answer = self._from_bundles(slot, ask, table, row, why)
         answer = answer or self._from_baseline(slot, table, row, why) or self._from_profile(slot, table, row)
+        if answer is None and ask.readings is not None:
+            said = f'too few readings to answer {ask.task}, for which meter "{slot.meter}" has no model'
+            raise NotEnoughHistory(said, "give at least a day of readings, or name a meter that has a model")
         if answer is None:
             hint = "train one (make run), or give at least one reading"
             raise Unavailable(f'no model and no reading can answer {ask.task} for meter "{slot.meter}"', hint)

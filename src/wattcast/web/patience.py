@@ -12,6 +12,8 @@ from typing import Any, ClassVar
 from gunicorn.http.errors import ChunkMissingTerminator, InvalidChunkExtension, InvalidChunkSize, NoMoreData
 from gunicorn.workers.gthread import ThreadWorker
 
+from wattcast.web.unreadable import refusal_of
+
 # Whoever sends faster than this is never given up, however much it is; bytes a second.
 _SLOWEST = 10_000
 # So long an answer may take to be taken in.
@@ -78,6 +80,15 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
             conn.close(graceful=True)
             conn.close = _closed
         return goes_on
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
+        """Answer what could not be read, or was not answered."""
+        refusal = refusal_of(exc)
+        if refusal is None:
+            super().handle_error(req, client, addr, exc)
+        else:
+            self.log.info("Invalid request: %s", exc)
+            client.sendall(refusal)
 
 
 def heard_out(app: Callable[..., Any]) -> Callable[..., Any]:

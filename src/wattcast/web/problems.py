@@ -70,7 +70,7 @@ KINDS = (
     Kind("Meter not known", (404,), "The page was asked for a meter that was never registered."),
     Kind("Method not allowed", (405,), _HTTP[405][1]),
     Kind("Too slow", (408,), _HTTP[408][1]),
-    Kind("Too large", (413,), _HTTP[413][1]),
+    Kind("Too large", (413, 414, 431), "The body, the address or the headers have more bytes than are taken here."),
     Kind("Too many requests", (429,), "The key, or the address, has asked too often: Retry-After says when to go on."),
     Kind("Unsupported media type", (415,), "The body is of a kind that this address does not read."),
     Kind(BadBundle.title, (503,), "A model file cannot be used; the service answers what it can without it."),
