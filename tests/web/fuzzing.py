@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -72,8 +73,10 @@ class Tally:
     faults: list[str] = field(default_factory=list)
     slowest_s: float = 0.0
 
-    def note(self, status: int, took_s: float) -> None:
+    def note(self, status: int, took_s: float, asked: str) -> None:
         """One answer."""
+        if took_s > LONGEST_S:
+            self.fault(f"took {took_s:.1f} s", asked)
         self.sent += 1
         self.statuses[status] += 1
         self.slowest_s = max(self.slowest_s, took_s)
@@ -128,10 +131,10 @@ def _one(session: requests.Session, url: str, case: Case, tally: Tally) -> None:
     try:
         answer = case.call(base_url=url, session=session, timeout=LONGEST_S)
     except requests.RequestException as cause:
-        tally.note(0, time.monotonic() - began)
+        tally.note(0, time.monotonic() - began, asked)
         tally.fault(f"no answer: {cause}", asked)
         return
-    tally.note(answer.status_code, time.monotonic() - began)
+    tally.note(answer.status_code, time.monotonic() - began, asked)
     if answer.status_code >= 500:
         tally.fault(f"{answer.status_code}: {answer.text[:300]}", asked)
         return
@@ -152,10 +155,10 @@ def fuzz_uploads(url: str, count: int, chosen: int, bar: tqdm[Any] | None = None
             try:
                 answer = session.request(method, url + path, data=body, headers=headers, timeout=LONGEST_S)
             except requests.RequestException as cause:
-                tally.note(0, time.monotonic() - began)
+                tally.note(0, time.monotonic() - began, asked)
                 tally.fault(f"no answer: {cause}", asked)
                 continue
-            tally.note(answer.status_code, time.monotonic() - began)
+            tally.note(answer.status_code, time.monotonic() - began, asked)
             kind = "application/json" if answer.ok else "application/problem+json"
             if answer.status_code not in known or answer.headers["Content-Type"] != kind or not answer.json():
                 tally.fault(f"{answer.status_code}: {answer.text[:300]}", asked)
@@ -187,15 +190,12 @@ def _whole(rng: random.Random) -> bytes:
     separator, decimal = rng.choice(((",", "."), (";", ","), ("\t", "."), (";", ".")))
     minutes, rows = rng.choice((1, 15, 30, 60)), rng.randint(2, 200)
     names = rng.choice((("time", "power_kw"), ("timestamp", "energy_kwh", "voltage_v"), ("Date", "Time", "Global_active_power")))
+    form = ("%d/%m/%Y", "%H:%M:%S") if names[0] == "Date" else ("%Y-%m-%d %H:%M:%S",)
     lines = [separator.join(names)]
     for row in range(rows):
-        hour, minute = divmod(row * minutes, 60)
-        day, hour = divmod(hour, 24)
-        values = [f"{rng.random() * 3:.3f}".replace(".", decimal) for _ in names[-1:]]
-        if names[0] == "Date":
-            lines.append(separator.join((f"{day % 28 + 1}/11/2010", f"{hour:02}:{minute:02}:00", *values)))
-        else:
-            lines.append(separator.join((f"2010-11-{day % 28 + 1:02} {hour:02}:{minute:02}:00", *values, *["240.1"] * (len(names) - 2))))
+        moment = datetime(2010, 11, 1, tzinfo=UTC) + timedelta(minutes=row * minutes)
+        values = [f"{rng.random() * 3:.3f}".replace(".", decimal) for _ in names[len(form) :]]
+        lines.append(separator.join((*map(moment.strftime, form), *values)))
     return "\n".join(lines).encode()
 
 

@@ -83,7 +83,7 @@ class ForecastService(RegisteredModels):
         answer = answer or self._from_baseline(slot, table, row, why) or self._from_profile(slot, table, row)
         if answer is None and ask.readings is not None:
             said = f'too few readings to answer {ask.task}, for which meter "{slot.meter}" has no model'
-            raise NotEnoughHistory(said, "give at least a day of readings, or name a meter that has a model")
+            raise NotEnoughHistory(said, "give more readings, or name a meter that has a model")
         if answer is None:
             hint = "train one (make run), or give at least one reading"
             raise Unavailable(f'no model and no reading can answer {ask.task} for meter "{slot.meter}"', hint)

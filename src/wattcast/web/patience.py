@@ -88,7 +88,9 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
             super().handle_error(req, client, addr, exc)
         else:
             self.log.info("Invalid request: %s", exc)
-            client.sendall(refusal)
+            # Whoever sent it may have gone.
+            with suppress(OSError):
+                client.sendall(refusal)
 
 
 def heard_out(app: Callable[..., Any]) -> Callable[..., Any]:
