@@ -82,6 +82,10 @@ class ReadingStore(Protocol):
         """What changed since a revision of a meter's readings, 0 for all of the last `kept_s` seconds of them. None: no such meter here."""
         ...
 
+    def span(self, meter_id: str, first_s: int, end_s: int) -> Batch | None:
+        """All readings of a meter from first_s up to end_s. None: no such meter here."""
+        ...
+
     def page(self, meter_id: str, first_s: int, end_s: int, limit: int) -> list[dict[str, Any]]:
         """At most `limit` readings from first_s up to end_s: start_s, power_kw, covariates and what stood there before."""
         ...

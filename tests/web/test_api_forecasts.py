@@ -117,7 +117,7 @@ def test_both_clock_changes_of_a_year(day: str, repeated: bool, client: FlaskCli
     origin = f"{day}T00:00:00"
     start = datetime.fromisoformat(day).replace(tzinfo=UTC) - timedelta(days=15)
     said = asked(client, task="day_ahead", readings=hours(24 * 15 + 20, start), origin=origin)
-    assert said["notes"] == []
+    assert said["notes"] == ["times without an offset were read in the zone Europe/Paris"]
     starts = [datetime.fromisoformat(step["start"]) for step in said["steps"]]
     assert {(later - earlier).total_seconds() for earlier, later in pairwise(starts)} == {3600.0}
     assert starts[0].isoformat().startswith(origin)
@@ -138,7 +138,7 @@ def test_a_meter_file_is_answered_as_any_reader_takes_it(client: FlaskClient) ->
     response = client.post(path, data=f"time;power_kw\n{rows}", content_type="text/csv")
     assert response.status_code == 200, response.get_data(as_text=True)
     said = response.get_json()
-    assert said["meter"] == "request"
+    assert said["meter"] == "this file"
     assert "times carry their offset from UTC" in said["notes"]
     assert [list(step["quantiles"]) for step in said["steps"]] == [["0.5"]] * 24
     problem = refused(client, 422, path, data="time;power_kw\n2010-11-01T00:00:00+00:00;1\nnonsense;2\n", content_type="text/csv")

@@ -16,7 +16,7 @@ from wattcast.meter.table import Meter, MeterTable
 from wattcast.ports import ReadingStore, Snapshots
 
 # What any model or baseline looks back on fits in here twice over.
-_KEPT_S = 400 * 86_400
+KEPT_S = 400 * 86_400
 
 
 @dataclass(eq=False)
@@ -51,6 +51,27 @@ class LiveReadings:
         if before is None or before[0] is not registered or before[1] is not arrived:
             before = self._laid[meter, step_s] = (registered, arrived, overlaid(registered, arrived))
         return before[2]
+
+    def spanning(self, meter: str, step_s: int, first_s: int, end_s: int) -> MeterTable | None:
+        """`latest`; where memory does not reach back to first_s, what the database has from there up to end_s."""
+        if self.since(meter) <= first_s:
+            return self.latest(meter, step_s)
+        try:
+            batch = self._store.span(meter, first_s, end_s)
+        except Unavailable as cause:
+            self.fault, batch = cause.message, None
+        if batch is None or not len(batch) or step_s % batch.step_s:
+            return self.latest(meter, step_s)
+        arrived = resample(grid_of(self._kept[meter].meter, batch, f"the readings of {meter}"), step_s)
+        registered = self._snapshots.latest(meter, step_s)
+        if registered is None or (arrived.start_s - registered.start_s) % step_s:
+            return arrived
+        return overlaid(registered, arrived)
+
+    def since(self, meter: str) -> int:
+        """The instant from which on memory has all that arrived of a meter; 0 where nothing did."""
+        kept = self._now(meter)
+        return 0 if kept is None or kept.batch is None or not len(kept.batch) else int(kept.batch.start_s[0])
 
     def state(self, meter: str, step_s: int) -> str:
         """Another text for any other readings of the meter; empty where that cannot be told."""
@@ -110,7 +131,7 @@ class LiveReadings:
         return kept
 
     def _brought_up(self, meter_id: str, kept: _Kept | None) -> _Kept | None:
-        changed = self._store.changes(meter_id, kept.revision if kept else 0, _KEPT_S)
+        changed = self._store.changes(meter_id, kept.revision if kept else 0, KEPT_S)
         if changed is None:
             self._kept.pop(meter_id, None)
             return None
@@ -118,6 +139,8 @@ class LiveReadings:
             return kept
         before = None if changed.whole or kept is None else kept.batch
         batch = changed.batch if before is None else changed.batch.over(before, *changed.span)
+        if len(batch) and batch.start_s[0] < batch.start_s[-1] - KEPT_S:
+            batch = batch.rows(batch.start_s >= batch.start_s[-1] - KEPT_S)
         # One assignment: a thread that answers meanwhile keeps what it has.
         fresh = self._kept[meter_id] = _Kept(changed.meter, changed.revision, batch)
         return fresh

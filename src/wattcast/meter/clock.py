@@ -118,6 +118,39 @@ def local_midnight_s(zone: str, instants: Instants, days: int) -> Instants:
     return wall - utc_offset_s(zone, guess)
 
 
+def to_utc(wall: Instants, zone: str) -> tuple[Instants, npt.NDArray[np.bool_]]:
+    """The UTC instants of a clock read in `zone`, rows in time order, and which of them showed a time that the zone's clock skips.
+
+    A time shown twice is its first showing until the clock has stepped back (or, where one reading fills the hour, until its
+    repetition), then its second; a time that never was is read an hour on.
+    """
+    before, after = utc_offset_s(zone, wall - DAY_S), utc_offset_s(zone, wall + DAY_S)
+    utc, skipped = wall - before, np.zeros(len(wall), dtype=bool)
+    near = np.flatnonzero(before != after)
+    if near.size == 0:
+        return utc, skipped
+    later = wall[near] - after[near]
+    as_first = utc_offset_s(zone, utc[near]) == before[near]
+    as_second = utc_offset_s(zone, later) == after[near]
+    second = as_second & ~as_first
+    repeated = np.flatnonzero(as_first & as_second)
+    second[repeated] = _second_showing(wall[near[repeated]])
+    utc[near[second]] = later[second]
+    skipped[near] = ~as_first & ~as_second
+    return utc, skipped
+
+
+def _second_showing(wall: Instants) -> npt.NDArray[np.bool_]:
+    second = np.zeros(len(wall), dtype=bool)
+    days = wall // DAY_S
+    for day in np.unique(days):
+        rows = np.flatnonzero(days == day)
+        steps = np.diff(wall[rows])
+        stepped_back = steps <= 0 if not steps.any() else steps < 0
+        second[rows[1:]] = np.cumsum(stepped_back) > 0
+    return second
+
+
 @lru_cache(maxsize=256)
 def _offset_changes(zone: str, first_year: int, last_year: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """The instants at which the offset changes within these years, and the offsets before, between and after them."""

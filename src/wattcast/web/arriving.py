@@ -10,13 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from wattcast.errors import BadMeterFile, BadRequest
+from wattcast.forecasting.calendars import refuse_unknown_holidays
 from wattcast.meter.arrivals import Batch, StoredMeter
-from wattcast.meter.cleaning import resample
+from wattcast.meter.cleaning import native_step_s, resample
+from wattcast.meter.clock import Instants
 from wattcast.meter.table import Flow, Meter, MeterTable
 
 if TYPE_CHECKING:
     from wattcast.meter.readers import Readings
 
+# What stands for a meter whose readings are to be forecast and not kept: no meter can have this id.
+NAMELESS = "this file"
 METER_ID = r"^[a-z0-9][a-z0-9._-]{0,99}$"
 METER_ID_IN_WORDS = "has small letters, digits, dots, dashes and underscores, and begins with a letter or digit"
 # As a client sends it, packed or not, and as it is unpacked: four years of minutes with seven columns are 133 MB.
@@ -67,7 +71,23 @@ def _over_http(hint: str) -> str:
 def batch_of_file(readings: Readings, step_s: int | None = None) -> Batch:
     """The readings of a file as a batch. step_s: their resolution; None: the one that was found."""
     columns = {name: readings.frame[name].to_numpy() for name in readings.frame.columns[1:]}
-    return Batch.of(step_s or readings.step_s, readings.frame["start"].to_numpy(), columns)
+    starts_s = readings.frame["start"].to_numpy()
+    return Batch.of(resolution_of(starts_s, step_s or readings.step_s), starts_s, columns)
+
+
+def resolution_of(starts_s: Instants, told_s: int | None) -> int:
+    """The resolution of readings: as it was told, else the usual distance of their starts.
+
+    Raises BadRequest where neither tells it, or where readings lie closer than what was told: they would take each other's place.
+    """
+    found_s = native_step_s(starts_s)
+    if told_s is None and found_s is None:
+        said = "cannot be told from one reading"
+        raise BadRequest(f"resolution_s: {said}", "say it, such as resolution_s=3600", {"resolution_s": said})
+    if told_s is not None and found_s is not None and found_s < 0.75 * told_s:
+        said = f"are {found_s} s apart, not {told_s} s"
+        raise BadRequest(f"readings: {said}", f"leave out those between, or say resolution_s={found_s}", {"readings": said})
+    return told_s or found_s or 0
 
 
 def at_step(table: MeterTable, step_s: int, task: str) -> MeterTable:
@@ -81,10 +101,10 @@ def at_step(table: MeterTable, step_s: int, task: str) -> MeterTable:
 def meant(meter_id: str, known: StoredMeter | Meter | None, zone: str, flow: Flow | None, holidays: str | None = None) -> Meter:
     """The meter that readings are for: what is known of it, under the facts that were given.
 
-    Raises BadParams for a zone that is none, BadRequest for an id that a new meter cannot have.
+    Raises BadParams for a zone, or a country of holidays, that is none.
     """
     base = known.meter if isinstance(known, StoredMeter) else known
-    if base is None and not re.fullmatch(METER_ID, meter_id):
-        raise BadRequest(f"a meter id {METER_ID_IN_WORDS}", "choose another id", {"meter_id": METER_ID_IN_WORDS})
     base = base or Meter(meter_id)
+    if holidays and holidays != base.holidays:
+        refuse_unknown_holidays(holidays)
     return replace(base, zone=zone or base.zone, flow=flow or base.flow, holidays=base.holidays if holidays is None else holidays)

@@ -19,7 +19,7 @@ from wattcast.meter.table import Meter, MeterTable
 from wattcast.serving import Ask
 from wattcast.web import views
 from wattcast.web.api.forecasts import answer_of
-from wattcast.web.arriving import LARGEST_FILE_BYTES, at_step, batch_of_file, meant, read_file
+from wattcast.web.arriving import LARGEST_FILE_BYTES, NAMELESS, at_step, batch_of_file, meant, read_file
 from wattcast.web.file_form import ABOUT_FILE, CHOICES, FIELDS, FileForm, as_on_page, fields_of
 from wattcast.web.pages import site
 from wattcast.web.problems import LARGEST_BODY_BYTES, Problem, in_words, problem_of, respond, wants_json
@@ -29,8 +29,6 @@ filed = Blueprint("filed", __name__)
 
 _TASK = "day_ahead"
 _SHOWN_BEFORE_S = 2 * 86_400
-# No meter can have this id: it is no name of one.
-_NAMELESS = "this file"
 _FORM_BYTES = 512 * 1024
 
 
@@ -98,7 +96,7 @@ def _looked_at(form: FileForm) -> Looked:
     here, name = site(), form.file_name
     known = here.live.readings.meter(form.meter_id) if form.keeps else None
     registered = here.service.manifest.meters.get(form.meter_id) if form.keeps else None
-    nameless = None if form.keeps else Meter(_NAMELESS)
+    nameless = None if form.keeps else Meter(NAMELESS)
     meter = meant(form.meter_id, nameless or known or registered, str(form.zone.data), form.flow.data or None)
     columns = {"time_column": str(form.time_column.data), "power_column": str(form.power_column.data)}
     readings = read_file(form.file.data.save, meter, name, unit=form.unit.data, **columns)

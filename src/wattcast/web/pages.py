@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from wattcast.forecasting.forecast import Forecast, iso
 from wattcast.meter.table import MINUTE_S, Meter, MeterTable
 from wattcast.serving import Ask, ForecastService
 from wattcast.web import views
+from wattcast.web.arriving import METER_ID
 from wattcast.web.cache import ForecastCache
 from wattcast.web.explaining import Explainer
 from wattcast.web.problems import Problem, problem_of, respond, wants_json
@@ -49,6 +51,8 @@ class Site:
         """The meter called so, registered or with readings that arrived; None where there is none. Raises Unavailable."""
         if meter_id in self.service.manifest.meters:
             return self.service.manifest.meters[meter_id]
+        if not re.fullmatch(METER_ID, meter_id):
+            return None
         return self.live.known.meter(meter_id)
 
     def registered_meter(self, meter_id: str = "") -> Meter:
@@ -59,7 +63,10 @@ class Site:
         require("forecast")
         own = getattr(who(), "meter", "")
         name = meter_id or own or self.meter
-        if own and (name != own or name not in self.service.manifest.meters):
+        if own and name == own and name not in self.service.manifest.meters:
+            hint = "the API forecasts it: GET /api/v1/meters/{id}/forecast"
+            raise BadRequest(f'meter "{name}" has no model yet', hint, {"meter": "has no model yet"})
+        if own and name != own:
             said = f'meter "{name}" is not known'
             raise BadRequest(said, f"this key is for meter {own} alone", {"meter": f'"{name}" is not a known meter'})
         return self.service.meter(name)

@@ -150,6 +150,12 @@ class DatabaseReadings:
             batch = _read(connection, row.key, span[0], span[1], row.step_s)
             return Changes(_meter(row), row.revision, (span[0], span[1]), batch, whole=not follows)
 
+    def span(self, meter_id: str, first_s: int, end_s: int) -> Batch | None:
+        """All readings of a meter from first_s up to end_s. None: no such meter here."""
+        with self._database.reading() as connection:
+            row = connection.execute(select(meters).where(meters.c.id == meter_id)).one_or_none()
+            return None if row is None else _read(connection, row.key, first_s, end_s, row.step_s)
+
     def page(self, meter_id: str, first_s: int, end_s: int, limit: int) -> list[dict[str, Any]]:
         """At most `limit` readings from first_s up to end_s: start_s, power_kw, covariates and what stood there before."""
         own = (meters.c.id == meter_id) & (readings.c.start_s >= first_s) & (readings.c.start_s < end_s)

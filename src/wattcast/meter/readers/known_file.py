@@ -13,7 +13,7 @@ import polars as pl
 
 from wattcast.errors import BadMeterFile
 from wattcast.meter.cleaning import native_step_s
-from wattcast.meter.clock import DAY_S, HOUR_S, Instants, utc_offset_s, wall_clock_days_before
+from wattcast.meter.clock import DAY_S, HOUR_S, Instants, to_utc, utc_offset_s, wall_clock_days_before
 from wattcast.meter.known import ALWAYS_S, KnownColumn, Values
 from wattcast.meter.readers import times, uci
 from wattcast.meter.readers.contract import MISSING
@@ -193,12 +193,12 @@ def _refuse_bad(rows: pl.DataFrame, name: str, bad: pl.Series, layout: _Layout) 
 
 def _starts(wall: Instants, issues: Instants, zone: str) -> Instants:
     """The UTC instants of the steps: around a change of the clock the rows of each issue are told apart by their own order."""
-    utc, _ = times.to_utc(wall, zone)
+    utc, _ = to_utc(wall, zone)
     near = utc_offset_s(zone, wall - DAY_S) != utc_offset_s(zone, wall + DAY_S)
     for issue in np.unique(issues[near]):
         rows = np.flatnonzero(near & (issues == issue))
         rows = rows if wall[rows[0]] <= wall[rows[-1]] else rows[::-1]
-        utc[rows] = times.to_utc(wall[rows], zone)[0]
+        utc[rows] = to_utc(wall[rows], zone)[0]
     return utc
 
 

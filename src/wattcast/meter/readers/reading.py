@@ -13,7 +13,8 @@ import polars as pl
 
 from wattcast.errors import BadMeterFile
 from wattcast.meter.cleaning import native_step_s
-from wattcast.meter.readers import times, uci
+from wattcast.meter.clock import to_utc
+from wattcast.meter.readers import uci
 from wattcast.meter.readers.contract import Layout, Readings, ReadOptions, Unit
 from wattcast.meter.readers.layout import find_layout
 from wattcast.meter.readers.rows import parse
@@ -51,7 +52,8 @@ def _in_utc(frame: pl.DataFrame, layout: Layout, options: ReadOptions) -> Readin
     if layout.aware:
         notes.append("times carry their offset from UTC")
     else:
-        starts, skipped = times.to_utc(starts, options.meter.zone)
+        starts, never = to_utc(starts, options.meter.zone)
+        skipped = int(never.sum())
         frame = frame.with_columns(pl.Series("start", starts))
         notes.append(f"times carry no offset: read on the clock of {options.meter.zone}")
     step_s = native_step_s(starts)

@@ -5,10 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-import numpy as np
 import polars as pl
-
-from wattcast.meter.clock import DAY_S, Instants, utc_offset_s
 
 EPOCHS = {"epoch s": 1, "epoch ms": 1_000}
 _DATE = r"(?P<a>\d{1,4})(?P<sep>[-/.])(?P<b>\d{1,2})(?P=sep)(?P<c>\d{1,4})"
@@ -84,35 +81,3 @@ def seconds_of(columns: Sequence[str], patterns: Sequence[str]) -> pl.Expr:
     if pattern in EPOCHS:
         return column.cast(pl.Int64, strict=False) // EPOCHS[pattern]
     return column.str.to_datetime(pattern, time_unit="us", strict=False).dt.epoch("s")
-
-
-def to_utc(wall: Instants, zone: str) -> tuple[Instants, int]:
-    """The UTC instants of a clock read in `zone`, rows in time order, and how many showed a time that the zone's clock skips.
-
-    A time shown twice is its first showing until the clock has stepped back (or, where one reading fills the hour, until its
-    repetition), then its second; a time that never was is read an hour on.
-    """
-    before, after = utc_offset_s(zone, wall - DAY_S), utc_offset_s(zone, wall + DAY_S)
-    utc = wall - before
-    near = np.flatnonzero(before != after)
-    if near.size == 0:
-        return utc, 0
-    later = wall[near] - after[near]
-    as_first = utc_offset_s(zone, utc[near]) == before[near]
-    as_second = utc_offset_s(zone, later) == after[near]
-    second = as_second & ~as_first
-    repeated = np.flatnonzero(as_first & as_second)
-    second[repeated] = _second_showing(wall[near[repeated]])
-    utc[near[second]] = later[second]
-    return utc, int((~as_first & ~as_second).sum())
-
-
-def _second_showing(wall: Instants) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    second = np.zeros(len(wall), dtype=bool)
-    days = wall // DAY_S
-    for day in np.unique(days):
-        rows = np.flatnonzero(days == day)
-        steps = np.diff(wall[rows])
-        stepped_back = steps <= 0 if not steps.any() else steps < 0
-        second[rows[1:]] = np.cumsum(stepped_back) > 0
-    return second

@@ -103,6 +103,6 @@ class MeterForecastAsked(Struct, frozen=True, forbid_unknown_fields=True):
 class ForecastsAsked(Struct, frozen=True, forbid_unknown_fields=True):
     """Which forecasts of before are wanted."""
 
-    task: Annotated[str, said("Forecast task; empty: every one.", "day_ahead", max_length=100)] = ""
+    task: Annotated[str, said("Forecast task; empty: every one.", "day_ahead", max_length=100, pattern=r"^[^\x00-\x1f]*$")] = ""
     cursor: Annotated[str, Meta(description="`next` of the page before.", max_length=40)] = ""
     limit: Annotated[int, Meta(description="Forecasts of a page.", ge=1, le=200)] = 20

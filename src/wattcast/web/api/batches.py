@@ -58,18 +58,18 @@ def _together(asked: list[tuple[int, ForecastRequest]]) -> dict[int, BatchResult
     """The results of requests that are alike, by their numbers; without those that have to be asked one by one."""
     here, one, now_s = site(), asked[0][1], int(site().now())
     try:
-        meter, known = meter_of(one.meter, one.zone, one.flow, with_readings=True)
+        meter, _, logged = meter_of(one.meter, one.zone, one.flow, with_readings=True)
         if one.resolution_s not in (None, here.service.step_of(one.task)):
             return {}
         starts_s, columns = of_single([request for _, request in asked], meter.zone)
         each = from_each(here.service, Ask(meter.id, one.task, now_s, None, None, one.family), meter, starts_s, columns)
-        return {} if each is None else _results(each, [number for number, _ in asked], one.quantiles, now_s, known=known)
+        return {} if each is None else _results(each, [number for number, _ in asked], one.quantiles, now_s, logged=logged)
     except WattcastError:
         # What is wrong with one of them is said of that one.
         return {}
 
 
-def _results(each: Each, numbers: list[int], wanted: list[float] | None, now_s: int, *, known: bool) -> dict[int, BatchResult]:
+def _results(each: Each, numbers: list[int], wanted: list[float] | None, now_s: int, *, logged: bool) -> dict[int, BatchResult]:
     like = answer_of(each.first, (), wanted)
     names = each.first.steps.names
     places = [(name, names.index(name) + 1) for name in like.steps[0].quantiles]
@@ -80,7 +80,7 @@ def _results(each: Each, numbers: list[int], wanted: list[float] | None, now_s: 
         row, moment = rows[place], moments[place]
         step = ForecastStep(moment, row[0], {name: row[at] for name, at in places})
         results[numbers[place]] = BatchResult(msgspec.structs.replace(like, origin=moment, steps=[step], data_age_s=ages[place]))
-        if known:
+        if logged:
             log.again((like.meter, like.task, moment, like.version, *row), partial(each.forecast, place, now_s), now_s)
     count(each.first, len(results))
     return results

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple
 
+from wattcast.adapters.live import KEPT_S
 from wattcast.errors import BadRequest, Unavailable
 from wattcast.forecasting.forecast import Forecast, iso, iso_each
 from wattcast.meter.cleaning import grid_of
-from wattcast.meter.table import Flow, Meter
+from wattcast.meter.table import Flow, Meter, MeterTable
 from wattcast.serving import Ask
 from wattcast.web.api.answers import DayEnergy, DayPeak, ForecastAnswer, ForecastStep
 from wattcast.web.api.asked import FileForecastAsked, ForecastRequest
+from wattcast.web.api.moments import instant, without_offset
 from wattcast.web.api.operations import operation
-from wattcast.web.api.sent import CSV, instant, readings_sent, table_of
-from wattcast.web.arriving import at_step
+from wattcast.web.api.sent import CSV, readings_sent, table_of
+from wattcast.web.arriving import NAMELESS, at_step
 from wattcast.web.pages import site
 from wattcast.web.security.guard import require, who
-
-_NAMELESS = "request"
 
 
 @operation(
@@ -38,22 +39,35 @@ def forecast(body: ForecastRequest | None, query: FileForecastAsked) -> Forecast
     return answered(body) if body is not None else _from_file(query)
 
 
+class Meant(NamedTuple):
+    """The meter that a request means, whether it is known, and whether a forecast is of that meter, to be logged as one."""
+
+    meter: Meter
+    known: bool
+    logged: bool
+
+
 def answered(asked: ForecastRequest) -> ForecastAnswer:
     """The answer to one request. Raises what is wrong with it."""
     here = site()
-    meter, known = meter_of(asked.meter, asked.zone, asked.flow, with_readings=asked.readings is not None)
+    meter, known, logged = meter_of(asked.meter, asked.zone, asked.flow, with_readings=asked.readings is not None)
+    origin_s = instant(asked.origin, meter.zone, "origin") if asked.origin else None
     table, notes = None, tuple[str, ...]()
     if asked.readings is not None:
         table, notes = table_of(asked.readings, meter, asked.resolution_s, here.service.step_of(asked.task), asked.task)
     elif not known:
         raise BadRequest(f'meter "{meter.id}" is not known', "give readings", {"meter": f'"{meter.id}" is not known'})
-    origin_s = instant(asked.origin, meter.zone, "origin") if asked.origin else None
-    made = here.given_out(Ask(meter.id, asked.task, int(here.now()), table, origin_s, asked.family, asked.yearly_kwh), logged=known)
+    else:
+        table = stored_readings(meter.id, asked.task, origin_s)
+    if asked.origin is not None:
+        notes = tuple(dict.fromkeys((*notes, *without_offset(asked.origin, meter.zone))))
+    made = here.given_out(Ask(meter.id, asked.task, int(here.now()), table, origin_s, asked.family, asked.yearly_kwh), logged=logged)
     return answer_of(made, notes, asked.quantiles)
 
 
 def _from_file(asked: FileForecastAsked) -> ForecastAnswer:
-    meter, known = meter_of(asked.meter or _NAMELESS, asked.zone, asked.flow, with_readings=True)
+    named = asked.meter or getattr(who(), "meter", "")
+    meter, _, logged = meter_of(named or NAMELESS, asked.zone, asked.flow, with_readings=True)
     step_s = site().service.step_of(asked.task)
     sent = readings_sent(meter, asked, None)
     table = at_step(grid_of(meter, sent.batch, "the body"), step_s, asked.task)
@@ -63,28 +77,50 @@ def _from_file(asked: FileForecastAsked) -> ForecastAnswer:
     except ValueError:
         raise BadRequest("quantiles: are no numbers", "write them like 0.1,0.9", {"quantiles": "are no numbers"}) from None
     here = site()
-    made = here.given_out(Ask(meter.id, asked.task, int(here.now()), table, origin_s, asked.family), logged=known)
-    return answer_of(made, sent.notes, wanted)
+    made = here.given_out(Ask(meter.id, asked.task, int(here.now()), table, origin_s, asked.family), logged=logged)
+    return answer_of(made, (*sent.notes, *without_offset(asked.origin, meter.zone)), wanted)
 
 
-def meter_of(meter_id: str, zone: str, flow: Flow | None, *, with_readings: bool) -> tuple[Meter, bool]:
-    """The meter that is meant, and whether it is known; facts that are given count over those known.
+def meter_of(meter_id: str, zone: str, flow: Flow | None, *, with_readings: bool) -> Meant:
+    """The meter that is meant; facts that are given count over those known. Readings that come without a name are nobody's to log.
 
     Raises Unavailable where only the database knows and does not answer, but not for readings that come with the request.
     """
     here = site()
     meter_id = meter_id or getattr(who(), "meter", "")
-    require("forecast", "" if meter_id == _NAMELESS else meter_id)
+    require("forecast", "" if meter_id == NAMELESS else meter_id)
     try:
         known = here.known_meter(meter_id or here.meter or here.service.manifest.latest_meter)
     except Unavailable:
         if not with_readings:
             raise
         known = None
-    base = known or Meter(meter_id or _NAMELESS)
+    base = known or Meter(meter_id or NAMELESS)
     if zone or flow:
         base = replace(base, zone=zone or base.zone, flow=flow or base.flow)
-    return base, known is not None
+    return Meant(base, known is not None, known is not None and (bool(meter_id) or not with_readings))
+
+
+def stored_readings(meter_id: str, task: str, origin_s: int | None) -> MeterTable | None:
+    """Stored readings to answer from, where the service itself would not find them: of a meter without models, or of long ago; else None.
+
+    Raises BadRequest where they are too coarse for the task, Unavailable where none are known now.
+    """
+    here, live = site(), site().live
+    registered, step_s = meter_id in here.service.manifest.meters, here.service.step_of(task)
+    if registered and (origin_s is None or live.known.since(meter_id) <= origin_s - KEPT_S // 2):
+        return None
+    if origin_s is None:
+        table = live.known.latest(meter_id, step_s)
+    else:
+        table = live.known.spanning(meter_id, step_s, origin_s - KEPT_S, origin_s + KEPT_S)
+    if table is not None or registered:
+        return table
+    stored = live.readings.meter(meter_id)
+    native = None if stored is None else live.known.latest(meter_id, stored.step_s)
+    if native is None:
+        raise Unavailable(live.known.fault or f'no reading of meter "{meter_id}" has arrived yet', "send readings first")
+    return at_step(native, step_s, task)
 
 
 def answer_of(made: Forecast, notes: tuple[str, ...] = (), wanted: list[float] | None = None) -> ForecastAnswer:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -10,7 +12,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from wattcast.errors import BadRequest, NotFound, Unavailable
+from wattcast.errors import BadMeterFile, BadRequest, NotFound
 from wattcast.forecasting.forecast import LoggedForecast, iso
 from wattcast.meter.arrivals import StoredMeter
 from wattcast.meter.table import Meter, MeterTable
@@ -29,11 +31,12 @@ from wattcast.web.api.answers import (
     StoredReadings,
 )
 from wattcast.web.api.asked import ForecastsAsked, MeterFacts, MeterForecastAsked, ReadingsAsked, ReadingsSent
-from wattcast.web.api.forecasts import answer_of
+from wattcast.web.api.forecasts import answer_of, stored_readings
 from wattcast.web.api.judged import quality_of, verdicts
-from wattcast.web.api.operations import encoded, operation, unless_known
-from wattcast.web.api.sent import CSV, NDJSON, instant, readings_sent
-from wattcast.web.arriving import LARGEST_FILE_BYTES, at_step, meant
+from wattcast.web.api.moments import instant, without_offset
+from wattcast.web.api.operations import encoded, operation, unless_known, untagged
+from wattcast.web.api.sent import CSV, NDJSON, readings_sent
+from wattcast.web.arriving import LARGEST_FILE_BYTES, METER_ID, METER_ID_IN_WORDS, meant
 from wattcast.web.pages import site
 from wattcast.web.security.guard import sees
 
@@ -83,6 +86,8 @@ def put_readings(meter_id: str, query: MeterFacts) -> Kept:
     it; lines that are no readings are counted and named. The first request of a meter says its zone, flow and holidays.
     """
     here = site()
+    if meter_id not in here.service.manifest.meters and not re.fullmatch(METER_ID, meter_id):
+        raise BadRequest(f"a meter id {METER_ID_IN_WORDS}", "choose another id", {"meter_id": METER_ID_IN_WORDS})
     known = here.live.readings.meter(meter_id)
     meter = meant(meter_id, known or here.service.manifest.meters.get(meter_id), query.zone, query.flow, query.holidays)
     sent = readings_sent(meter, query, known.step_s if known else None)
@@ -105,12 +110,12 @@ def readings(meter_id: str, query: ReadingsAsked) -> StoredReadings:
 
     From `from` (inclusive) to `to` (exclusive), each with what stood in its place before it was corrected.
     """
-    here = site()
+    here, meter = site(), _known(meter_id)
     known = here.live.readings.meter(meter_id)
     if known is None:
-        meter, step_s, rows = _known(meter_id), here.service.finest_step(meter_id), []
+        step_s, rows = here.service.finest_step(meter_id), []
     else:
-        meter, step_s = known.meter, known.step_s
+        step_s = known.step_s
         first_s = _cursor(query.cursor) if query.cursor else _instant(query.from_, meter, "from", 0)
         rows = here.live.readings.page(meter_id, first_s, _instant(query.to, meter, "to", _EVER_S), query.limit + 1)
     more = str(rows[query.limit]["start_s"]) if len(rows) > query.limit else None
@@ -135,18 +140,17 @@ def meter_forecast(meter_id: str, query: MeterForecastAsked) -> msgspec.Raw:
     meter, step_s = _known(meter_id), here.service.step_of(query.task)
     origin_s = None if query.origin is None else instant(query.origin, meter.zone, "origin")
     asked = Ask(meter.id, query.task, int(here.now()), None, origin_s, query.family)
-    state = here.live.known.state(meter_id, step_s)
-    key = here.service.key(asked, state) if state else ""
+    state, notes = here.live.known.state(meter_id, step_s), without_offset(query.origin, meter.zone)
+    key = here.service.key(asked, " ".join((state, *notes))) if state else ""
     if key:
         unless_known(key)
         if again := here.given_again(key):
             return msgspec.Raw(again)
-    if meter_id not in here.service.manifest.meters:
-        table = here.live.known.latest(meter_id, step_s)
-        asked = replace(asked, readings=at_step(_native(meter_id), step_s, query.task) if table is None else table)
-    made = here.given_out(asked)
-    said = encoded(answer_of(made))
-    if key:
+    made = here.given_out(replace(asked, readings=stored_readings(meter_id, query.task, origin_s)))
+    said = encoded(answer_of(made, notes))
+    if made.data_age_s is None:
+        untagged()
+    elif key:
         here.cache.set(key, made, said, asked.now_s)
     return msgspec.Raw(said)
 
@@ -157,9 +161,12 @@ def forecasts(meter_id: str, query: ForecastsAsked) -> PastForecasts:
     here = site()
     meter = _known(meter_id)
     kept = here.live.log.latest(meter_id, query.task, query.limit + 1, _cursor(query.cursor) if query.cursor else None)
-    tables = {step_s: here.live.known.latest(meter_id, step_s) for step_s in {each.step_s for each in kept}}
+    since_s = here.live.known.since(meter_id)
+    latest = {step_s: here.live.known.latest(meter_id, step_s) for step_s in {each.step_s for each in kept}}
+    came = [latest[each.step_s] if int(each.steps.starts_s[0]) >= since_s else _came(meter_id, each) for each in kept]
     more = str(kept[query.limit - 1].key) if len(kept) > query.limit else None
-    return PastForecasts(meter_id, meter.zone, [_past(each, tables[each.step_s], meter.zone) for each in kept[: query.limit]], more)
+    past = [_past(each, table, meter.zone) for each, table in zip(kept[: query.limit], came, strict=False)]
+    return PastForecasts(meter_id, meter.zone, past, more)
 
 
 @operation("DELETE", "/meters/{meter_id}", None, problems=(404, 503), status=204, scope="readings:write")
@@ -168,8 +175,16 @@ def delete_meter(meter_id: str) -> None:
 
     Models that were trained for it stay, and so do the readings that they were registered with.
     """
-    if not site().live.readings.delete(meter_id):
+    if not re.fullmatch(METER_ID, meter_id) or not site().live.readings.delete(meter_id):
         raise NotFound(f'no reading of meter "{meter_id}" has arrived here', "GET /api/v1/meters lists those that are known")
+
+
+def _came(meter_id: str, logged: LoggedForecast) -> MeterTable | None:
+    """What was measured, before memory begins, while this forecast was to come true; None where that is next to nothing."""
+    starts_s = logged.steps.starts_s
+    with suppress(BadMeterFile):
+        return site().live.known.spanning(meter_id, logged.step_s, int(starts_s[0]), int(starts_s[-1]) + logged.step_s)
+    return None
 
 
 def _known(meter_id: str) -> Meter:
@@ -177,16 +192,6 @@ def _known(meter_id: str) -> Meter:
     if found is None:
         raise NotFound(f'meter "{meter_id}" is not known', "GET /api/v1/meters lists those that are known")
     return found
-
-
-def _native(meter_id: str) -> MeterTable:
-    """The readings that arrived, at their own resolution. Raises Unavailable where there are none, or none are known now."""
-    live = site().live
-    stored = live.readings.meter(meter_id)
-    table = None if stored is None else live.known.latest(meter_id, stored.step_s)
-    if table is None:
-        raise Unavailable(live.known.fault or f'no reading of meter "{meter_id}" has arrived yet', "send readings first")
-    return table
 
 
 def _summary(meter: Meter, stored: StoredMeter | None) -> MeterSummary:

@@ -18,6 +18,7 @@ from wattcast.web.security.guard import require
 api = Blueprint("api", __name__, url_prefix="/api/v1")
 
 _PATH = re.compile(r" - at `\$(?P<path>[^`]*)`$")
+_SHORT_MOMENT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d)(:\d\d(?:\.\d+)?)?(Z|[ +-]\d\d:\d\d)?")
 # Refusals that any operation may meet.
 _ALWAYS = (401, 403, 414, 429, 431)
 _JSON_BYTES = 4 * 1024 * 1024
@@ -121,6 +122,11 @@ def unless_known(tag: str) -> None:
     g.tag = tag
 
 
+def untagged() -> None:
+    """Give no tag after all: the answer follows from the clock too."""
+    g.pop("tag", None)
+
+
 def _body(sent: Request, kind: str, decode: Callable[[bytes], Any]) -> Any:
     if kind not in ("application/json", ""):
         raise UnsupportedMediaType
@@ -146,12 +152,17 @@ def _query(kind: type) -> Any:
     twice = [name for name in sent if len(sent.getlist(name)) > 1]
     if twice:
         raise BadRequest("a parameter is given twice", "give it once", dict.fromkeys(twice, "is given twice"))
-    # An offset's plus arrives as a blank where it was not escaped.
-    values = {name: re.sub(r" (\d\d:\d\d)$", r"+\1", value) for name, value in sent.items()}
+    values = {name: _whole_moment(value) for name, value in sent.items()}
     try:
         return msgspec.convert(values, kind, strict=False)
     except msgspec.ValidationError as cause:
         raise refusal(cause) from None
+
+
+def _whole_moment(text: str) -> str:
+    """A parameter; a moment with the seconds that ISO 8601 lets leave out, and with the plus that arrives as a blank where not escaped."""
+    found = _SHORT_MOMENT.fullmatch(text)
+    return f"{found[1]}{found[2] or ':00'}{(found[3] or '').replace(' ', '+')}" if found else text
 
 
 def refusal(cause: msgspec.ValidationError, before: str = "") -> BadRequest:

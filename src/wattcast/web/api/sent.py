@@ -1,40 +1,41 @@
-"""Readings as they are sent, as JSON, lines of JSON or CSV, to batches of a meter."""
+"""Readings as they are sent, as JSON, lines of JSON or CSV, to batches of a meter. Of those sent none is lost without being counted."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from operator import attrgetter
 from pathlib import Path
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 from flask import request
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from wattcast.errors import BadRequest
+from wattcast.errors import BadMeterFile, BadRequest
 from wattcast.meter.arrivals import Batch
-from wattcast.meter.cleaning import UNQUESTIONED_KW, grid_of, native_step_s
-from wattcast.meter.clock import Instants, zone_of
+from wattcast.meter.cleaning import UNQUESTIONED_KW, grid_of
+from wattcast.meter.clock import Instants
 from wattcast.meter.table import Meter, MeterTable, Values
 from wattcast.web.api.answers import Refused
 from wattcast.web.api.asked import ForecastRequest, MeterFacts, Reading
+from wattcast.web.api.moments import instant, instants
 from wattcast.web.api.operations import refusal
-from wattcast.web.arriving import at_step, batch_of_file, read_file
+from wattcast.web.api.words import LARGEST_KW
+from wattcast.web.arriving import at_step, batch_of_file, read_file, resolution_of
 
 NDJSON = ("application/x-ndjson", "application/jsonl", "application/ndjson")
 CSV = ("text/csv", "application/csv", "application/zip", "application/gzip")
 
 _COLUMNS = tuple(name for name in Reading.__struct_fields__ if name != "start")
 _values = attrgetter(*_COLUMNS)
-_FIRST_YEAR, _LAST_YEAR = 1971, 2099
-# A day within these years wherever the clock stands.
-_EARLIEST_S, _LATEST_S = (
-    int(datetime(year, month, day, tzinfo=UTC).timestamp()) for year, month, day in ((_FIRST_YEAR, 1, 2), (_LAST_YEAR, 12, 30))
-)
 _REFUSALS_TOLD = 100
 _CHUNK = 1 << 20
+# So many readings are held as they were sent; the others as numbers.
+_BLOCK = 10_000
+_AGAIN = "another reading of its instant follows"
 _reading = msgspec.json.Decoder(Reading)
 
 
@@ -48,46 +49,20 @@ class Sent:
     notes: tuple[str, ...] = ()
 
 
-def instant(moment: datetime, zone: str, field: str) -> int:
-    """UTC epoch seconds of a moment; without an offset it is on the clock of the zone, of a repeated hour the first showing."""
-    if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
-        said = f"must lie between the years {_FIRST_YEAR} and {_LAST_YEAR}"
-        raise BadRequest(f"{field}: {said}", "give another time", {field: said})
-    if moment.microsecond:
-        raise BadRequest(f"{field}: must be a whole second", "leave out the fraction", {field: "must be a whole second"})
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=zone_of(zone))).timestamp())
-
-
-def _instants(moments: list[datetime]) -> Instants | None:
-    """UTC epoch seconds of moments with offsets, all at once; None where one of them has to be looked at."""
-    stamps = np.array([moment.timestamp() for moment in moments])
-    seconds = stamps.astype(np.int64)
-    plain = (seconds == stamps) & (seconds > _EARLIEST_S) & (seconds < _LATEST_S)
-    return seconds if np.count_nonzero(plain) == len(plain) else None
-
-
-def batch_of(readings: Iterable[Reading], zone: str, step_s: int | None, *, field: str = "readings") -> tuple[Batch, tuple[str, ...]]:
-    """Readings as a batch, and what was assumed of them. step_s: their resolution; None: told by their distances. Raises BadRequest."""
-    rows = list(readings)
-    if not rows:
-        raise BadRequest(f"{field}: is empty", "give at least one reading", {field: "is empty"})
-    moments = [row.start for row in rows]
-    naive = None in [moment.tzinfo for moment in moments]
-    starts = _instants(moments) if not naive and len(moments) > 1 else None
-    if starts is None:
-        starts = np.array([instant(moment, zone, f"{field}[{number}].start") for number, moment in enumerate(moments)], dtype=np.int64)
-    step_s = step_s or native_step_s(starts)
-    if step_s is None:
-        said = "cannot be told from one reading"
-        raise BadRequest(f"resolution_s: {said}", "say it, such as resolution_s=3600", {"resolution_s": said})
-    return Batch.of(step_s, starts, _columns_of(rows)), ((f"times without an offset were read in the zone {zone}",) if naive else ())
-
-
 def table_of(readings: list[Reading], meter: Meter, resolution_s: int | None, step_s: int, task: str) -> tuple[MeterTable, tuple[str, ...]]:
     """Readings that came with a request as a table at the task's step, and what was assumed of them. Raises BadRequest."""
     if len(readings) == 1 and resolution_s in (None, step_s) and (table := _of_one(readings[0], meter, step_s)) is not None:
         return table, ()
-    batch, notes = batch_of(readings, meter.zone, resolution_s or (step_s if len(readings) == 1 else None))
+    if not readings:
+        raise BadRequest("readings: is empty", "give at least one reading", {"readings": "is empty"})
+    read = instants([row.start for row in readings], meter.zone)
+    for number, said in read.faults.items():
+        field = f"readings[{number}].start"
+        raise BadRequest(f"{field}: {said}", "give another time, or say its offset", {field: said})
+    resolution_s = resolution_of(read.seconds, resolution_s or (step_s if len(readings) == 1 else None))
+    batch = Batch.of(resolution_s, read.seconds, _columns_of(readings))
+    lost = len(readings) - len(batch)
+    notes = (*read.notes, f"{lost} readings were left out: {_AGAIN}") if lost else read.notes
     return at_step(grid_of(meter, batch, "readings"), step_s, task), notes
 
 
@@ -104,7 +79,10 @@ def _plain(reading: Reading) -> bool:
 def of_single(requests: list[ForecastRequest], zone: str) -> tuple[Instants, dict[str, Values]]:
     """The starts and the columns of requests that ask `singly`, NaN where one has not what another has. Raises BadRequest."""
     rows = [asked.readings[0] for asked in requests if asked.readings]
-    return np.array([instant(row.start, zone, "readings[0].start") for row in rows], dtype=np.int64), _columns_of(rows)
+    read = instants([row.start for row in rows], zone)
+    if read.faults:
+        raise BadRequest("readings[0].start: cannot be", "give another time")
+    return read.seconds, _columns_of(rows)
 
 
 def _columns_of(rows: list[Reading]) -> dict[str, Values]:
@@ -128,27 +106,89 @@ def readings_sent(meter: Meter, facts: MeterFacts, step_s: int | None) -> Sent:
     """The readings in the body of this request. Raises BadRequest and BadMeterFile."""
     if request.mimetype in CSV:
         return _csv(meter, facts)
-    lines = _lines() if request.mimetype in NDJSON else _listed()
-    taken, refusals, refused = [], [], 0
-    for number, raw in lines:
+    taken = _Taken()
+    for line, raw in _lines() if request.mimetype in NDJSON else _listed():
+        taken.take(line, raw)
+    return taken.as_sent(meter.zone, facts.resolution_s or step_s)
+
+
+class _Taken:
+    """Readings taken one after the other, each with its line, and those that could not be."""
+
+    def __init__(self) -> None:
+        self._held: list[Reading] = []
+        self._moments: list[datetime] = []
+        self._lines: list[int] = []
+        self._blocks: list[dict[str, Values]] = []
+        self._refused = 0
+        self._told: list[Refused] = []
+
+    def take(self, line: int, raw: bytes | msgspec.Raw) -> None:
+        """One reading, or one refusal more."""
         try:
-            taken.append(_reading.decode(raw))
-        except (msgspec.DecodeError, UnicodeDecodeError) as cause:
-            refused += 1
-            if refused <= _REFUSALS_TOLD:
-                found = refusal(cause) if isinstance(cause, msgspec.ValidationError) else None
-                refusals.append(Refused(number, found.message if found else f"is not JSON: {cause}"))
-    if not taken:
-        said = refusals[0].message if refusals else "is empty"
-        raise BadRequest(f"no reading could be taken: {said}", "correct them; /docs describes a reading", {"readings": said})
-    batch, notes = batch_of(taken, meter.zone, facts.resolution_s or step_s)
-    return Sent(batch, refused, tuple(refusals), notes)
+            reading = _reading.decode(raw)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as cause:
+            found = refusal(cause) if isinstance(cause, msgspec.ValidationError) else None
+            self._refuse(line, found.message if found else f"is not JSON: {cause}")
+            return
+        self._held.append(reading)
+        self._moments.append(reading.start)
+        self._lines.append(line)
+        if len(self._held) == _BLOCK:
+            self._blocks.append(_columns_of(self._held))
+            self._held = []
+
+    def as_sent(self, zone: str, step_s: int | None) -> Sent:
+        """All of them. Raises BadRequest where none could be taken, or their resolution cannot be told."""
+        if self._held:
+            self._blocks.append(_columns_of(self._held))
+        read = instants(self._moments, zone)
+        refused_now = read.faults | dict.fromkeys(np.flatnonzero(_followed(read.seconds, read.faults)).tolist(), _AGAIN)
+        before, self._told = self._told, []
+        for number in sorted(refused_now):
+            self._refuse(self._lines[number], refused_now[number])
+        told = sorted([*before, *self._told], key=lambda one: one.line)[:_REFUSALS_TOLD]
+        good = np.ones(len(self._moments), dtype=bool)
+        good[list(refused_now)] = False
+        if not good.any():
+            said = told[0].message if told else "is empty"
+            raise BadRequest(f"no reading could be taken: {said}", "correct them; /docs describes a reading", {"readings": said})
+        seconds = read.seconds[good]
+        batch = Batch.of(resolution_of(seconds, step_s), seconds, {name: values[good] for name, values in self._columns().items()})
+        return Sent(batch, self._refused, tuple(told), read.notes)
+
+    def _refuse(self, line: int, said: str) -> None:
+        self._refused += 1
+        if len(self._told) < _REFUSALS_TOLD:
+            self._told.append(Refused(line, said))
+
+    def _columns(self) -> dict[str, Values]:
+        names = dict.fromkeys(name for block in self._blocks for name in block)
+        empty = [np.full(len(block["power_kw"]), np.nan, dtype=np.float32) for block in self._blocks]
+        return {name: np.concatenate([b.get(name, nan) for b, nan in zip(self._blocks, empty, strict=True)]) for name in names}
 
 
-def _lines() -> Iterable[tuple[int, bytes]]:
-    for number, line in enumerate(request.get_data(cache=False).split(b"\n"), 1):
-        if line.strip():
-            yield number, line
+def _followed(seconds: Instants, faults: dict[int, str]) -> npt.NDArray[np.bool_]:
+    """Which of the moments without a fault come again later on: the last counts."""
+    again = np.zeros(len(seconds), dtype=bool)
+    rows = np.setdiff1d(np.arange(len(seconds)), list(faults))[::-1]
+    _, last = np.unique(seconds[rows], return_index=True)
+    again[rows] = True
+    again[rows[last]] = False
+    return again
+
+
+def _lines() -> Iterator[tuple[int, bytes]]:
+    """The lines of the body that are not empty, with their numbers, as they arrive."""
+    number, rest = 0, b""
+    for piece in _pieces():
+        *whole, rest = (rest + piece).split(b"\n")
+        for line in whole:
+            number += 1
+            if line.strip():
+                yield number, line
+    if rest.strip():
+        yield number + 1, rest
 
 
 def _listed() -> Iterable[tuple[int, msgspec.Raw]]:
@@ -169,13 +209,26 @@ def _csv(meter: Meter, facts: MeterFacts) -> Sent:
     """A meter file in the body, as any reader takes it; written to a file first, piece by piece."""
     columns = {"time_column": facts.time_column, "power_column": facts.power_column}
     readings = read_file(_receive, meter, "the body", unit=facts.unit, **columns)
-    return Sent(batch_of_file(readings, facts.resolution_s), notes=(*readings.notes, *readings.doubts))
+    largest = np.nanmax(np.abs(readings.frame["power_kw"].to_numpy()), initial=0.0)
+    if largest > LARGEST_KW:
+        raise BadMeterFile(f"the body: {largest:g} kW is more than any meter measures", "say the unit: kW, W, kWh or Wh")
+    batch = batch_of_file(readings, facts.resolution_s)
+    lost = len(readings.frame) - len(batch)
+    again = (f"{lost} readings were left out: {_AGAIN}",) if lost else ()
+    never = (f"{readings.skipped_hour_rows} times that the clock of {meter.zone} skips were read an hour later",)
+    return Sent(batch, lost, notes=(*readings.notes, *readings.doubts, *(never if readings.skipped_hour_rows else ()), *again))
 
 
 def _receive(path: Path) -> None:
     with path.open("wb") as file:
-        while chunk := request.stream.read(_CHUNK):
-            file.write(chunk)
+        for piece in _pieces():
+            file.write(piece)
+
+
+def _pieces() -> Iterator[bytes]:
+    """The body as it arrives. Raises RequestEntityTooLarge."""
+    while piece := request.stream.read(_CHUNK):
+        yield piece
     # Of a body sent in chunks what lies beyond the limit is cut off without a word.
     if request.content_length is None and request.environ["wsgi.input"].read(1):
         raise RequestEntityTooLarge
