@@ -171,7 +171,7 @@ def test_a_clock_with_daylight_saving_in_a_zone_without_is_caught(load, rows):
         report = judged(load(text))
         assert report.figures["clock_jumps"] == 1
         assert said(report, f"first {day}")
-        assert said(report, "meter.zone (UTC)")
+        assert said(report, "its zone (UTC)")
         assert judged(load(text, zone="Europe/Paris")).verdict == "good"
 
 

@@ -132,7 +132,7 @@ def _refusals(figures: dict[str, Any], min_days: float) -> list[str]:
 
 
 def _doubts(figures: dict[str, Any], readings: _Came) -> list[str]:
-    look = f"this file's clock looks different from meter.zone ({readings.meter.zone})"
+    look = f"this file's clock looks different from its zone ({readings.meter.zone})"
     many = max(10, len(readings.start_s) // 1_000)
     f = figures
     sentences = [
@@ -141,7 +141,7 @@ def _doubts(figures: dict[str, Any], readings: _Came) -> list[str]:
         (f["zero_filled_hours"] > 0, f"{f['zero_filled_hours']:g} hours of exact zeros stand where nothing was measured: read as gaps."),
         (f["duplicates"] > many, f"{f['duplicates']:,} rows repeat an instant: the last one counts."),
         (f["out_of_order"] > many, f"{f['out_of_order']:,} rows stand out of order: sorted."),
-        (f["negative"] > 0, f"{f['negative']:,} readings are below zero: read as gaps; if the house feeds in, say meter.flow: net."),
+        (f["negative"] > 0, f"{f['negative']:,} readings are below zero: read as gaps; if the house feeds in, its flow is net."),
         (f["impossible"] > 0, f"{f['impossible']:,} readings are impossibly high: read as gaps."),
         (f["flat_runs"] > 0, f"{f['flat_runs']} stretches repeat one value, the longest for {f['longest_flat_hours']:.0f} hours."),
         (

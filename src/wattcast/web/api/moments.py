@@ -27,6 +27,8 @@ class Read(NamedTuple):
 
 def instant(moment: datetime, zone: str, field: str) -> int:
     """UTC epoch seconds of one moment; without an offset, of a repeated hour the first showing. Raises BadRequest."""
+    if moment.tzinfo is not None and not moment.microsecond and _FIRST_S <= (second := int(moment.timestamp())) < _END_S:
+        return second
     read = instants([moment], zone)
     if said := read.faults.get(0):
         raise BadRequest(f"{field}: {said}", "give another time, or say its offset", {field: said})
