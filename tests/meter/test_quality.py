@@ -132,7 +132,7 @@ def test_negative_and_impossible_readings_are_said(check):
     values[10:14], values[20] = [-1.0] * 4, 9_999
     report = check(values)
     assert (report.figures["negative"], report.figures["impossible"]) == (4, 1)
-    assert said(report, "meter.flow: net")
+    assert said(report, "its flow is net")
     assert said(report, "1 readings are impossibly high")
     assert not said(check(values, flow="net"), "below zero")
 
