@@ -29,8 +29,7 @@ from wattcast.web.arriving import at_step, batch_of_file, read_file, resolution_
 NDJSON = ("application/x-ndjson", "application/jsonl", "application/ndjson")
 CSV = ("text/csv", "application/csv", "application/zip", "application/gzip")
 
-_COLUMNS = tuple(name for name in Reading.__struct_fields__ if name != "start")
-_values = attrgetter(*_COLUMNS)
+_COLUMNS = {name: attrgetter(name) for name in Reading.__struct_fields__ if name != "start"}
 _REFUSALS_TOLD = 100
 _CHUNK = 1 << 20
 # So many readings are held as they were sent; the others as numbers.
@@ -87,7 +86,8 @@ def of_single(requests: list[ForecastRequest], zone: str) -> tuple[Instants, dic
 
 def _columns_of(rows: list[Reading]) -> dict[str, Values]:
     columns: dict[str, Values] = {}
-    for name, column in zip(_COLUMNS, zip(*map(_values, rows), strict=True), strict=True):
+    for name, value_of in _COLUMNS.items():
+        column = list(map(value_of, rows))
         if name == "power_kw" or column.count(None) < len(column):
             columns[name] = np.array(column, dtype=np.float32)
     return columns
