@@ -9,7 +9,7 @@ from wattcast.forecasting.forecast import Forecast, iso, iso_each
 from wattcast.meter.cleaning import grid_of
 from wattcast.meter.table import Flow, Meter
 from wattcast.serving import Ask
-from wattcast.web.api.answers import DayEnergy, DayPeak, ForecastAnswer, ForecastStep
+from wattcast.web.api.answers.forecasts import DayEnergy, DayPeak, ForecastAnswer, ForecastStep
 from wattcast.web.api.asked import FileForecastAsked, ForecastRequest
 from wattcast.web.api.operations import operation
 from wattcast.web.api.sent import CSV, instant, readings_sent, table_of

@@ -18,7 +18,7 @@ from wattcast.meter.arrivals import Batch
 from wattcast.meter.cleaning import UNQUESTIONED_KW, grid_of, native_step_s
 from wattcast.meter.clock import Instants, zone_of
 from wattcast.meter.table import Meter, MeterTable, Values
-from wattcast.web.api.answers import Refused
+from wattcast.web.api.answers.meters import Refused
 from wattcast.web.api.asked import ForecastRequest, MeterFacts, Reading
 from wattcast.web.api.operations import refusal
 from wattcast.web.arriving import at_step, batch_of_file, read_file
