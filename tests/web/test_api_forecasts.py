@@ -20,7 +20,7 @@ from small_store import NOW_S, Browse
 from wattcast.adapters.files import FileModelStore
 from wattcast.forecasting.day_totals import Total
 from wattcast.forecasting.forecast import Forecast, Step, Steps
-from wattcast.web.api.answers import DayEnergy, DayPeak, ForecastAnswer
+from wattcast.web.api.answers.forecasts import DayEnergy, DayPeak, ForecastAnswer
 from wattcast.web.api.forecasts import answer_of
 
 HOUR = timedelta(hours=1)

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
+from small_store import Browse
 
 from wattcast import errors
+from wattcast.web.api.operations import OPERATIONS
 from wattcast.web.problems import KINDS
+
+UNITS_IN_NAMES = ("_kw", "_kwh", "_kvar", "_s", "_v", "_a", "_wh", ".mae", ".rmse", ".mean", ".actual")
 
 
 @pytest.fixture
@@ -33,13 +40,71 @@ def test_every_address_of_the_api_is_described_and_no_other(client: FlaskClient,
     assert there == {(path, method) for path, methods in document["paths"].items() for method in methods}
 
 
-def test_every_type_and_field_of_power_says_what_it_is(document: dict[str, Any]) -> None:
-    """Types have a sentence; numbers of power and energy their unit."""
+def values_of(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Every field, parameter and header: where it stands, what is said of it, its schema."""
+    for name, schema in document["components"]["schemas"].items():
+        for field, said in schema["properties"].items():
+            yield f"{name}.{field}", said.get("description", ""), said
+    for name, said in (*document["components"]["headers"].items(), *document["components"]["parameters"].items()):
+        yield name, said.get("description", ""), said["schema"]
+    for operation in operations(document):
+        for said in operation["parameters"]:
+            if "$ref" not in said:
+                yield f"{operation['operationId']}.{said['name']}", said.get("description", ""), said["schema"]
+
+
+def operations(document: dict[str, Any]) -> list[dict[str, Any]]:
+    """Every operation."""
+    return [said for methods in document["paths"].values() for said in methods.values()]
+
+
+def plain(schema: dict[str, Any]) -> bool:
+    """Whether a value is a number, text or time, or holds such: an example tells what it looks like. A choice names what it can be."""
+    parts = [part for part in schema.get("anyOf", [schema]) if part.get("type") != "null"]
+    return any("enum" not in part and "$ref" not in part and "$ref" not in part.get("items", {}) for part in parts)
+
+
+def test_every_value_says_what_it_is_and_shows_an_example(document: dict[str, Any]) -> None:
+    """Types have a sentence, values too; an example of each that is plain, as its schema has it; numbers with a unit say it."""
     for name, schema in document["components"]["schemas"].items():
         assert schema["description"].endswith("."), name
-        for field, said in schema.get("properties", {}).items():
-            if field.endswith(("_kw", "_kwh", "_s", "_v", "_a", "_wh")) and "x-unit" not in str(said):
-                assert "$ref" in str(said), (name, field)
+    for name, text, schema in values_of(document):
+        assert text.endswith("."), name
+        assert not plain(schema) or schema.get("examples"), name
+        for example in schema.get("examples", ()):
+            OAS31Validator({"components": document["components"], **schema}).validate(example)
+        if name.endswith(UNITS_IN_NAMES) and "$ref" not in str(schema):
+            assert schema.get("x-unit"), name
+
+
+def test_a_key_and_what_it_has_to_allow_are_described(document: dict[str, Any]) -> None:
+    """Bearer, or none where none is asked for; each operation names its scope."""
+    assert document["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
+    assert "loopback" in document["components"]["securitySchemes"]["bearer"]["description"]
+    scopes = {each.name: each.scope for each in OPERATIONS}
+    for said in operations(document):
+        assert said["security"] == [{"bearer": []}, {}]
+        assert f"`{scopes[said['operationId']]}`" in said["description"]
+
+
+def test_what_takes_too_long_to_arrive_is_described(document: dict[str, Any]) -> None:
+    """408 of every operation with a body, and of no other."""
+    for said in operations(document):
+        assert ("408" in said["responses"]) == ("requestBody" in said)
+
+
+def test_answers_have_the_headers_that_are_described(trained: Path, browse: Browse, document: dict[str, Any]) -> None:
+    """And no others of their kind: 200 and 304 of a forecast, 401 without a key, 429 of who asked too often."""
+    path, described = "/api/v1/meters/house/forecast", document["paths"]["/api/v1/meters/{meter_id}/forecast"]["get"]["responses"]
+    open_to_all, closed = (browse(trained, limit="2 per day", host="0.0.0.0", open=wide) for wide in (True, False))
+    first = open_to_all.get(path)
+    again = open_to_all.get(path, headers={"If-None-Match": first.headers["ETag"]})
+    answers = [first, again, open_to_all.get(path), closed.get(path)]
+    assert [answer.status_code for answer in answers] == [200, 304, 429, 401]
+    for answer in answers:
+        given = set(answer.headers.keys()) & document["components"]["headers"].keys()
+        assert given == described[str(answer.status_code)]["headers"].keys()
+    assert {"$ref": "#/components/parameters/If-None-Match"} in document["paths"]["/api/v1/meters/{meter_id}/forecast"]["get"]["parameters"]
 
 
 def test_every_refusal_is_the_one_shape(document: dict[str, Any]) -> None:
@@ -73,6 +138,13 @@ def test_the_page_draws_every_operation_type_and_problem(client: FlaskClient, do
         assert f'id="problem-{kind.slug}"' in page
     anchors = set(re.findall(r'id="([^"]+)"', page))
     assert set(re.findall(r'href="#([^"]+)"', page)) <= anchors
+    for scheme in document["components"]["securitySchemes"].values():
+        assert scheme["description"].split("`")[1] in page
+    for name in document["components"]["headers"]:
+        assert f"<code>{name}</code>" in page
+    assert page.count("304 when asked again with its ETag") == 1
+    assert not re.search(r"Refusals: [^.]*304", page)
+    assert "needs one that allows <code>readings:write</code>" in page
     assert "<script" not in page
     assert not re.search(r'(?:src|href)="https?://', page)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from wattcast.web.api.words import LARGEST_KW, PERHAPS_AN_ID, Flow, Moment, Power, Resolution, TaskName, Zone, said
+from wattcast.web.api.words import LARGEST_KW, PERHAPS_AN_ID, Cursor, Flow, Origin, Power, Resolution, Start, TaskName, Zone, moment, said
 
 _LARGEST_KWH = 1e9
 
@@ -18,7 +19,7 @@ def _measured(description: str, example: float, unit: str) -> Meta:
 class Reading(Struct, forbid_unknown_fields=True, frozen=True):
     """What a meter measured over one interval."""
 
-    start: Moment
+    start: Start
     power_kw: Power | None
     voltage_v: Annotated[float, _measured("Mean voltage.", 240.8, "V")] | None = None
     current_a: Annotated[float, _measured("Mean current, all phases.", 4.6, "A")] | None = None
@@ -39,7 +40,7 @@ class ForecastRequest(Struct, forbid_unknown_fields=True, frozen=True):
     zone: Zone = ""
     flow: Flow | None = None
     resolution_s: Resolution | None = None
-    origin: Moment | None = None
+    origin: Origin | None = None
     family: Annotated[str, said("Family of models; empty: the champion.", "xgb", max_length=20)] = ""
     quantiles: Annotated[list[float], said("Levels wanted, of those that the meter's models have.", [0.1, 0.9], max_length=99)] | None = (
         None
@@ -50,13 +51,13 @@ class ForecastRequest(Struct, forbid_unknown_fields=True, frozen=True):
 class BatchRequest(Struct, forbid_unknown_fields=True, frozen=True):
     """Many forecasts asked for at once."""
 
-    requests: Annotated[list[ForecastRequest], Meta(min_length=1, max_length=1_000)]
+    requests: Annotated[list[ForecastRequest], Meta(description="Each is answered by itself.", min_length=1, max_length=1_000)]
 
 
 class ReadingsSent(Struct, forbid_unknown_fields=True, frozen=True):
     """Readings to keep."""
 
-    readings: list[Reading]
+    readings: Annotated[list[Reading], Meta(description="All of one resolution; those that are known already change nothing.")]
 
 
 class MeterFacts(Struct, frozen=True, forbid_unknown_fields=True):
@@ -66,9 +67,9 @@ class MeterFacts(Struct, frozen=True, forbid_unknown_fields=True):
     flow: Flow | None = None
     holidays: Annotated[str, said("Country, or country-subdivision, whose holidays count.", "FR", max_length=16)] | None = None
     resolution_s: Resolution | None = None
-    unit: Annotated[Literal["", "kW", "W", "kWh", "Wh"], Meta(description="CSV: unit of the power or energy column.")] = ""
-    time_column: Annotated[str, Meta(description="CSV: name of the time column.", max_length=200)] = ""
-    power_column: Annotated[str, Meta(description="CSV: name of the power or energy column.", max_length=200)] = ""
+    unit: Annotated[Literal["", "kW", "W", "kWh", "Wh"], said("CSV: unit of power or energy; empty: found by itself.", "kW")] = ""
+    time_column: Annotated[str, said("CSV: name of the time column; empty: found by itself.", "time", max_length=200)] = ""
+    power_column: Annotated[str, said("CSV: name of the power or energy column; empty: found by itself.", "power_kw", max_length=200)] = ""
 
 
 class FileForecastAsked(MeterFacts, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -76,7 +77,7 @@ class FileForecastAsked(MeterFacts, frozen=True, forbid_unknown_fields=True, kw_
 
     task: TaskName
     meter: Annotated[str, said("Meter id; empty: none that is known.", "house", pattern=PERHAPS_AN_ID)] = ""
-    origin: Moment | None = None
+    origin: Origin | None = None
     family: Annotated[str, said("Family of models; empty: the champion.", "xgb", max_length=20)] = ""
     quantiles: Annotated[
         str, said("Levels wanted, with commas between them; empty: all.", "0.1,0.9", pattern=r"^([0-9.]+(,[0-9.]+)*)?$")
@@ -86,17 +87,17 @@ class FileForecastAsked(MeterFacts, frozen=True, forbid_unknown_fields=True, kw_
 class ReadingsAsked(Struct, frozen=True, forbid_unknown_fields=True, rename={"from_": "from"}):
     """Which readings are wanted."""
 
-    from_: Moment | None = None
-    to: Moment | None = None
-    cursor: Annotated[str, Meta(description="`next` of the page before.", max_length=40)] = ""
-    limit: Annotated[int, Meta(description="Readings of a page.", ge=1, le=10_000)] = 1_000
+    from_: Annotated[datetime, moment("Readings from here on; none: from the first")] | None = None
+    to: Annotated[datetime, moment("Readings before this; none: to the last")] | None = None
+    cursor: Cursor = ""
+    limit: Annotated[int, said("Readings of a page.", 1_000, ge=1, le=10_000)] = 1_000
 
 
 class MeterForecastAsked(Struct, frozen=True, forbid_unknown_fields=True):
     """Which forecast of a meter is wanted."""
 
     task: TaskName = "day_ahead"
-    origin: Moment | None = None
+    origin: Origin | None = None
     family: Annotated[str, said("Family of models; empty: the champion.", "xgb", max_length=20)] = ""
 
 
@@ -104,5 +105,5 @@ class ForecastsAsked(Struct, frozen=True, forbid_unknown_fields=True):
     """Which forecasts of before are wanted."""
 
     task: Annotated[str, said("Forecast task; empty: every one.", "day_ahead", max_length=100, pattern=r"^[^\x00-\x1f]*$")] = ""
-    cursor: Annotated[str, Meta(description="`next` of the page before.", max_length=40)] = ""
-    limit: Annotated[int, Meta(description="Forecasts of a page.", ge=1, le=200)] = 20
+    cursor: Cursor = ""
+    limit: Annotated[int, said("Forecasts of a page.", 20, ge=1, le=200)] = 20

@@ -11,7 +11,8 @@ import numpy as np
 from wattcast.errors import WattcastError
 from wattcast.forecasting.forecast import iso_each
 from wattcast.serving import Ask, Each, from_each
-from wattcast.web.api.answers import BatchAnswer, BatchResult, FieldError, ForecastStep, ProblemDetails
+from wattcast.web.api.answers.forecasts import BatchAnswer, BatchResult, ForecastStep
+from wattcast.web.api.answers.problems import FieldError, ProblemDetails
 from wattcast.web.api.asked import BatchRequest, ForecastRequest
 from wattcast.web.api.forecasts import answer_of, answered, meter_of
 from wattcast.web.api.operations import operation

@@ -11,7 +11,7 @@ from wattcast.forecasting.forecast import Forecast, iso, iso_each
 from wattcast.meter.cleaning import grid_of
 from wattcast.meter.table import Flow, Meter, MeterTable
 from wattcast.serving import Ask
-from wattcast.web.api.answers import DayEnergy, DayPeak, ForecastAnswer, ForecastStep
+from wattcast.web.api.answers.forecasts import DayEnergy, DayPeak, ForecastAnswer, ForecastStep
 from wattcast.web.api.asked import FileForecastAsked, ForecastRequest
 from wattcast.web.api.moments import instant, without_offset
 from wattcast.web.api.operations import operation

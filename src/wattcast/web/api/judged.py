@@ -6,7 +6,7 @@ from collections import OrderedDict
 from typing import Annotated, Any, Literal
 
 from flask import current_app
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from wattcast.errors import BadMeterFile
 from wattcast.forecasting.forecast import iso
@@ -15,7 +15,7 @@ from wattcast.meter.cleaning import grid_of
 from wattcast.meter.quality import QualityReport, judge_arrived
 from wattcast.meter.table import Meter
 from wattcast.ports import ReadingStore
-from wattcast.web.api.words import said
+from wattcast.web.api.words import said, told
 
 # Ten weeks of minutes, eleven years of hours: read and judged in a third of a second.
 _JUDGED = 100_000
@@ -29,18 +29,18 @@ class Quality(Struct, frozen=True):
 
     verdict: Annotated[
         Literal["good", "usable", "refused"],
-        Meta(description="usable: something is wrong, and said; refused: nothing can be learned from them.", examples=["good"]),
+        said("usable: something is wrong, and said; refused: nothing can be learned from them.", "good"),
     ]
-    reasons: Annotated[list[str], Meta(description="Sentences; the first sums the readings up.")]
-    figures: Annotated[dict[str, Any], Meta(description="What was counted, units in the names.", examples=[{"measured_days": 59.5}])]
-    notes: Annotated[list[str], Meta(description="What was assumed in reading them.")]
+    reasons: Annotated[list[str], said("Sentences; the first sums the readings up.", ["59.5 days at 1 h."])]
+    figures: Annotated[dict[str, Any], said("What was counted, units in the names.", {"measured_days": 59.5, "mean_kw": 1.09})]
+    notes: Annotated[list[str], said("What was assumed in reading them.", ["times carry their offset from UTC"])]
 
 
 class ArrivedQuality(Quality, frozen=True):
     """What is to be thought of the readings that arrived of a meter, the last 100,000 of them where there are more."""
 
-    first: Annotated[str, said("Start of the first reading it is about.", "2010-09-27T00:00:00+02:00")]
-    end: Annotated[str, said("End of the last.", "2010-11-26T21:00:00+01:00")]
+    first: Annotated[str, told("Start of the first reading it is about")]
+    end: Annotated[str, told("End of the last")]
 
 
 def quality_of(report: QualityReport) -> Quality:

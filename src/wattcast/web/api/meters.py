@@ -17,19 +17,8 @@ from wattcast.forecasting.forecast import LoggedForecast, iso
 from wattcast.meter.arrivals import StoredMeter
 from wattcast.meter.table import Meter, MeterTable
 from wattcast.serving import Ask
-from wattcast.web.api.answers import (
-    Before,
-    ForecastAnswer,
-    Kept,
-    MeterDetails,
-    Meters,
-    MeterSummary,
-    PastForecast,
-    PastForecasts,
-    PastStep,
-    StoredReading,
-    StoredReadings,
-)
+from wattcast.web.api.answers.forecasts import ForecastAnswer, PastForecast, PastForecasts, PastStep
+from wattcast.web.api.answers.meters import Before, Kept, MeterDetails, Meters, MeterSummary, StoredReading, StoredReadings
 from wattcast.web.api.asked import ForecastsAsked, MeterFacts, MeterForecastAsked, ReadingsAsked, ReadingsSent
 from wattcast.web.api.forecasts import answer_of, stored_readings
 from wattcast.web.api.judged import quality_of, verdicts

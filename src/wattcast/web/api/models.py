@@ -8,7 +8,7 @@ from wattcast.errors import NotFound
 from wattcast.forecasting.forecast import iso
 from wattcast.forecasting.metrics import Score
 from wattcast.forecasting.registry import Record, Slot
-from wattcast.web.api.answers import Errors, ModelDetails, Models, ModelScore, ModelSummary
+from wattcast.web.api.answers.models import Errors, ModelDetails, Models, ModelScore, ModelSummary
 from wattcast.web.api.operations import operation
 from wattcast.web.pages import site
 from wattcast.web.security.guard import sees

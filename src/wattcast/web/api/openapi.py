@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, made from the registered operations and the very types that check and write what they take and give."""
+"""The OpenAPI document, made from what the operations are registered with."""
 
 from __future__ import annotations
 
@@ -9,22 +9,25 @@ from typing import Any
 
 import msgspec
 
-from wattcast.web.api.answers import ProblemDetails
+from wattcast.web.api.answers.problems import ProblemDetails
+from wattcast.web.api.headers import ASKED_BY_ID, COMPONENTS, GIVEN, IF_NONE_MATCH, SECURITY, by_reference
 from wattcast.web.api.operations import OPERATIONS, Operation, api, status_words
+from wattcast.web.api.words import A_VERSION
 from wattcast.web.arriving import METER_ID
 
 _SCHEMAS = "#/components/schemas/{name}"
 _PARTS = {
-    "meter_id": {"description": "Meter id.", "example": "house", "schema": {"type": "string", "pattern": METER_ID}},
-    "version": {"description": "Id of a model file.", "example": "9f2c" * 16, "schema": {"type": "string", "maxLength": 64}},
+    "meter_id": {"description": "Meter id.", "schema": {"type": "string", "pattern": METER_ID, "examples": ["house"]}},
+    "version": {"description": "Id of a model file.", "schema": {"type": "string", "maxLength": 64, "examples": [A_VERSION]}},
 }
+# What is said of a value, wherever its type stands.
+_SAID = ("description", "examples", "x-unit")
 
 
 @cache
 def document() -> dict[str, Any]:
     """The whole document, as plain values."""
     types = [kind for each in OPERATIONS for kind in (each.body, each.gives) if kind is not None]
-    _, schemas = msgspec.json.schema_components([*dict.fromkeys(types), ProblemDetails], ref_template=_SCHEMAS)
     paths: dict[str, dict[str, Any]] = {}
     for each in OPERATIONS:
         paths.setdefault(f"{api.url_prefix}{each.path}", {})[each.method.lower()] = _operation(each)
@@ -38,20 +41,34 @@ def document() -> dict[str, Any]:
         },
         "servers": [{"url": "/"}],
         "paths": paths,
-        "components": {"schemas": schemas},
+        "components": {"schemas": _types([*dict.fromkeys(types), ProblemDetails]), **COMPONENTS},
     }
+
+
+def _types(kinds: list[type]) -> dict[str, Any]:
+    """The schemas of these types and of those in them; what is said of a field that may be null stands at the field itself."""
+    _, schemas = msgspec.json.schema_components(kinds, ref_template=_SCHEMAS)
+    for schema in schemas.values():
+        schema["properties"] = {name: _lifted(field) for name, field in schema["properties"].items()}
+    return schemas
+
+
+def _lifted(field: dict[str, Any]) -> dict[str, Any]:
+    lifted = {key: part.pop(key) for part in field.get("anyOf", ()) for key in _SAID if key in part}
+    return lifted | field
 
 
 def _operation(each: Operation) -> dict[str, Any]:
+    asked_again = [IF_NONE_MATCH] if each.tagged else []
     said: dict[str, Any] = {
         "operationId": each.name,
         "summary": each.summary.rstrip("."),
+        "description": f"{each.text} Where keys are asked for it needs one that allows `{each.scope}`.".lstrip(),
         "tags": [each.path.split("/")[1]],
-        "parameters": [*_parts(each.path), *_query(each)],
+        "security": SECURITY,
+        "parameters": [*_parts(each.path), *_query(each), *asked_again, ASKED_BY_ID],
         "responses": _responses(each),
     }
-    if each.text:
-        said["description"] = each.text
     if each.body is not None:
         content: dict[str, Any] = {"application/json": {"schema": _schema(each.body)}}
         content |= {kind: {"schema": {"type": "string", "format": "binary"}} for kind in each.also}
@@ -66,26 +83,30 @@ def _parts(path: str) -> list[dict[str, Any]]:
 def _query(each: Operation) -> list[dict[str, Any]]:
     if each.query is None:
         return []
-    (schema,), components = msgspec.json.schema_components([each.query], ref_template=_SCHEMAS)
     found = []
-    for name, part in components[schema["$ref"].rpartition("/")[2]]["properties"].items():
-        parameter: dict[str, Any] = {"name": name, "in": "query", "required": False, "schema": part}
-        if "description" in part:
-            parameter["description"] = part["description"]
-        found.append(parameter)
+    for name, part in _types([each.query])[each.query.__name__]["properties"].items():
+        description = part.pop("description")
+        found.append({"name": name, "in": "query", "required": False, "description": description, "schema": part})
     return found
 
 
 def _responses(each: Operation) -> dict[str, Any]:
-    answer: dict[str, Any] = {"description": status_words(each.status)}
+    answer: dict[str, Any] = {"description": status_words(each.status), "headers": by_reference(GIVEN)}
     if each.gives is not None:
         answer["content"] = {"application/json": {"schema": _schema(each.gives)}}
+    known = {}
     if each.tagged:
-        answer["headers"] = {"ETag": {"description": "Send it as If-None-Match to ask again.", "schema": {"type": "string"}}}
-    problem = {"application/problem+json": {"schema": _schema(ProblemDetails)}}
-    known = {"304": {"description": status_words(304)}} if each.tagged else {}
-    problems = {str(status): {"description": status_words(status), "content": problem} for status in each.problems}
-    return {str(each.status): answer} | known | problems
+        answer["headers"] = by_reference(("ETag", *GIVEN))
+        known = {"304": {"description": status_words(304), "headers": answer["headers"]}}
+    # A body may take too long to arrive.
+    refusals = sorted({*each.problems, *((408,) if each.body else ())})
+    return {str(each.status): answer} | known | {str(status): _refusal(status) for status in refusals}
+
+
+def _refusal(status: int) -> dict[str, Any]:
+    own = {401: ("WWW-Authenticate",), 429: ("Retry-After",)}.get(status, ())
+    content = {"application/problem+json": {"schema": _schema(ProblemDetails)}}
+    return {"description": status_words(status), "headers": by_reference((*own, *GIVEN)), "content": content}
 
 
 def _schema(kind: type) -> dict[str, Any]:

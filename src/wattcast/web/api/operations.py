@@ -20,7 +20,7 @@ api = Blueprint("api", __name__, url_prefix="/api/v1")
 _PATH = re.compile(r" - at `\$(?P<path>[^`]*)`$")
 _SHORT_MOMENT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d)(:\d\d(?:\.\d+)?)?(Z|[ +-]\d\d:\d\d)?")
 # Refusals that any operation may meet.
-_ALWAYS = (401, 403, 414, 429, 431)
+_ALWAYS = (400, 401, 403, 414, 429, 431, 503)
 _JSON_BYTES = 4 * 1024 * 1024
 encoded = msgspec.json.Encoder().encode
 

@@ -11,17 +11,18 @@ from typing import Any
 from flask import render_template
 from flask.typing import ResponseReturnValue
 
+from wattcast.web.api.headers import ASKED_BY_ID
 from wattcast.web.api.openapi import document
 from wattcast.web.problems import KINDS
 
 
 @dataclass(frozen=True)
 class Line:
-    """One field or parameter: its type in words, whether it must be given, its unit and an example."""
+    """One field, parameter or header: its type in words, a mark such as "required", its unit and an example."""
 
     name: str
     kind: str
-    required: bool
+    mark: str
     text: str
     unit: str
     example: str
@@ -42,12 +43,22 @@ class Section:
     body: str
     gives: str
     status: str
+    again: bool
     problems: tuple[str, ...]
 
 
 def docs() -> ResponseReturnValue:
     """The API's documentation."""
-    return render_template("reference.html", sections=_sections(), schemas=_schemas(), kinds=KINDS, version=document()["info"]["version"])
+    said = document()
+    return render_template(
+        "reference.html",
+        sections=_sections(),
+        headers=_headers(),
+        schemas=_schemas(),
+        kinds=KINDS,
+        version=said["info"]["version"],
+        key=said["components"]["securitySchemes"]["bearer"]["description"],
+    )
 
 
 @cache
@@ -57,7 +68,7 @@ def _sections() -> tuple[Section, ...]:
 
 def _section(path: str, method: str, said: Mapping[str, Any]) -> Section:
     takes = said.get("requestBody", {}).get("content", {})
-    good, *problems = said["responses"]
+    good, *others = said["responses"]
     gives = said["responses"][good].get("content", {}).get("application/json", {}).get("schema", {})
     return Section(
         id=said["operationId"],
@@ -65,12 +76,13 @@ def _section(path: str, method: str, said: Mapping[str, Any]) -> Section:
         path=path,
         summary=said["summary"],
         text=said.get("description", ""),
-        parameters=tuple(_line(each["name"], each["schema"], each["required"], each.get("description", "")) for each in said["parameters"]),
+        parameters=tuple(_parameter(each) for each in said["parameters"] if each != ASKED_BY_ID),
         takes=tuple(takes),
         body=_name(takes.get("application/json", {}).get("schema", {})),
         gives=_name(gives),
         status=good,
-        problems=tuple(problems),
+        again="304" in others,
+        problems=tuple(status for status in others if status != "304"),
     )
 
 
@@ -84,14 +96,27 @@ def _schemas() -> tuple[tuple[str, str, tuple[Line, ...]], ...]:
 
 def _fields(said: Mapping[str, Any]) -> Iterator[Line]:
     for name, field in said.get("properties", {}).items():
-        yield _line(name, field, name in said.get("required", ()), "")
+        example = json.dumps(field["examples"][0], ensure_ascii=False) if "examples" in field else ""
+        mark = "required" if name in said.get("required", ()) else ""
+        yield Line(name, _kind(field), mark, field["description"], field.get("x-unit", ""), example, _name(field))
 
 
-def _line(name: str, field: Mapping[str, Any], required: bool, text: str) -> Line:
-    parts = [field, *field.get("anyOf", ())]
-    first = {key: part[key] for key in ("description", "x-unit", "examples") for part in reversed(parts) if key in part}
-    example = json.dumps(first["examples"][0], ensure_ascii=False) if "examples" in first else ""
-    return Line(name, _kind(field), required, text or first.get("description", ""), first.get("x-unit", ""), example, _name(field))
+def _parameter(each: Mapping[str, Any]) -> Line:
+    said = document()["components"]["parameters"][_name(each)] if "$ref" in each else each
+    mark = "required" if said["required"] else "header" if said["in"] == "header" else ""
+    return _as_text(said["name"], said, mark)
+
+
+@cache
+def _headers() -> tuple[Line, ...]:
+    """The headers of answers."""
+    return tuple(_as_text(name, said, "") for name, said in document()["components"]["headers"].items())
+
+
+def _as_text(name: str, said: Mapping[str, Any], mark: str) -> Line:
+    """What is sent as it stands, without the quotes of JSON."""
+    field = said["schema"]
+    return Line(name, _kind(field), mark, said["description"], field.get("x-unit", ""), str(field.get("examples", [""])[0]), "")
 
 
 def _kind(field: Mapping[str, Any]) -> str:

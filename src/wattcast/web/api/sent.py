@@ -19,7 +19,7 @@ from wattcast.meter.arrivals import Batch
 from wattcast.meter.cleaning import UNQUESTIONED_KW, grid_of
 from wattcast.meter.clock import Instants
 from wattcast.meter.table import Meter, MeterTable, Values
-from wattcast.web.api.answers import Refused
+from wattcast.web.api.answers.meters import Refused
 from wattcast.web.api.asked import ForecastRequest, MeterFacts, Reading
 from wattcast.web.api.moments import instant, instants
 from wattcast.web.api.operations import refusal
