@@ -245,7 +245,7 @@ def test_a_first_key_is_made_and_asked_for(store: Path, tmp_path: Path) -> None:
 def test_slow_clients_are_given_up(trained: Path, start: Start) -> None:
     """More of them than there are threads: in the middle of a body they are told so, before it cut off, and the next one is served."""
     server = start(trained, patience="1", threads="2").ready()
-    head = b"POST /api/v1/forecast HTTP/1.1\r\nHost: house\r\nContent-Type: application/json\r\nContent-Length: 500\r\n"
+    head = b"POST /api/v1/forecast HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 500\r\n"
     with contextlib.ExitStack() as stack:
         slow = [stack.enter_context(contextlib.closing(server.connect())) for _ in range(6)]
         for number, connection in enumerate(slow):
@@ -319,7 +319,7 @@ def test_what_cannot_be_read_is_a_problem_too(trained: Path, start: Start, sent:
 def test_chunks_that_are_none_are_the_clients_fault(trained: Path, start: Start) -> None:
     """A body whose chunks have no length, or that ends too early, is 400; many of them leave the server as it was."""
     server = start(trained).ready()
-    head = b"POST /api/v1/forecast HTTP/1.1\r\nHost: house\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    head = b"POST /api/v1/forecast HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
     for body in (b"zz\r\n{}\r\n0\r\n\r\n", b"5\r\n{"):
         for _ in range(10):
             with contextlib.closing(server.connect()) as connection:
