@@ -12,13 +12,11 @@ from typing import TYPE_CHECKING, Literal
 from wattcast.errors import BadMeterFile, BadRequest
 from wattcast.meter.arrivals import Batch, StoredMeter
 from wattcast.meter.cleaning import resample
-from wattcast.meter.table import Flow, Meter, MeterTable
+from wattcast.meter.table import METER_ID, METER_ID_IN_WORDS, Flow, Meter, MeterTable
 
 if TYPE_CHECKING:
     from wattcast.meter.readers import Readings
 
-METER_ID = r"^[a-z0-9][a-z0-9._-]{0,99}$"
-METER_ID_IN_WORDS = "has small letters, digits, dots, dashes and underscores, and begins with a letter or digit"
 # As a client sends it, packed or not, and as it is unpacked: four years of minutes with seven columns are 133 MB.
 LARGEST_FILE_BYTES = 50 * 1024 * 1024
 _LARGEST_TEXT_BYTES = 250_000_000

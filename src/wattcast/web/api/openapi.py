@@ -9,9 +9,9 @@ from typing import Any
 
 import msgspec
 
+from wattcast.meter.table import METER_ID
 from wattcast.web.api.answers import ProblemDetails
 from wattcast.web.api.operations import OPERATIONS, Operation, api, status_words
-from wattcast.web.arriving import METER_ID
 
 _SCHEMAS = "#/components/schemas/{name}"
 _PARTS = {
