@@ -240,6 +240,25 @@ def test_entering_leads_nowhere_else(address: str, client: FlaskClient, keys: Da
     assert (entered.status_code, entered.headers["Location"]) == (303, "/")
 
 
+def test_a_page_without_tls_says_that_it_needs_it(trained: Path, browse: Browse, keys: DatabaseKeys) -> None:
+    """Where others reach it: no browser keeps its cookie, so no form is taken; a key in the header is, and behind TLS forms are."""
+    header = made(keys, "admin")
+    key = header["Authorization"].split()[1]
+    client = browse(trained, host="0.0.0.0")
+    page = client.get("/login", headers={"Accept": "text/html"}).get_data(as_text=True)
+    # As every browser does.
+    client.delete_cookie("wattcast")
+    refused = client.post("/login", data={"csrf_token": token_in(page), "key": key})
+    assert refused.status_code == 400
+    assert "WATTCAST_PROXIES" in refused.text
+    assert client.get("/api/v1/meters", headers=header).status_code == 200
+    secure = {"X-Forwarded-Proto": "https", "Referer": "https://localhost/login"}
+    client = browse(trained, host="0.0.0.0", proxies=1)
+    page = client.get("/login", base_url="https://localhost", headers=secure).get_data(as_text=True)
+    entered = client.post("/login", base_url="https://localhost", data={"csrf_token": token_in(page), "key": key}, headers=secure)
+    assert entered.status_code == 303
+
+
 def test_a_session_ends_with_its_key(client: FlaskClient, keys: DatabaseKeys) -> None:
     """A cookie whose key was revoked, or that was forged, opens nothing."""
     page = client.get("/login").get_data(as_text=True)

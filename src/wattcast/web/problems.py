@@ -173,6 +173,10 @@ def register(app: Flask) -> None:
 
     @app.errorhandler(CSRFError)
     def not_ours(_: CSRFError) -> Response:
+        if current_app.config["SESSION_COOKIE_SECURE"] and not request.is_secure:
+            said = "Browsers keep the cookie that a form needs here over TLS alone, and this page came without."
+            hint = "put TLS in front and say so (WATTCAST_PROXIES); a program's key in the Authorization header works meanwhile"
+            return respond(Problem(400, _NOT_OURS, said, hint))
         said = "This form was not sent from a page of this service, or that page has been open for too long."
         return respond(Problem(400, _NOT_OURS, said, "open the page again, and send its form"))
 
