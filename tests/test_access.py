@@ -50,9 +50,19 @@ def test_a_key_of_one_meter_sees_that_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "scopes"), [("", ["forecast"]), ("a\nb", ["forecast"]), ("me", []), ("me", ["all"]), ("x" * 101, ["forecast"])]
+    ("name", "scopes", "meter"),
+    [
+        ("", ["forecast"], ""),
+        ("a\nb", ["forecast"], ""),
+        ("me", [], ""),
+        ("me", ["all"], ""),
+        ("x" * 101, ["forecast"], ""),
+        ("me", ["forecast"], "Bad Meter!"),
+        ("me", ["forecast"], "house\n"),
+        ("me", ["forecast"], "x" * 101),
+    ],
 )
-def test_a_key_that_cannot_be_is_refused(name: str, scopes: list[str]) -> None:
-    """A name that breaks lines, no scope, or one that is none."""
+def test_a_key_that_cannot_be_is_refused(name: str, scopes: list[str], meter: str) -> None:
+    """A name that breaks lines, no scope, or one that is none, a meter that none can be called."""
     with pytest.raises(BadRequest):
-        new_key(name, scopes, "", 0)
+        new_key(name, scopes, meter, 0)

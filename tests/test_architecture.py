@@ -16,7 +16,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "config": {"forecasting"},
     "meter": set(),
     "forecasting": {"meter"},
-    "access": set(),
+    "access": {"meter"},
     "ports": {"access", "meter", "forecasting"},
     "serving": {"ports", "meter", "forecasting"},
     "adapters": {"access", "ports", "config", "meter", "forecasting"},

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from wattcast.errors import BadRequest
+from wattcast.meter.table import METER_ID, METER_ID_IN_WORDS
 
 # What a key may be allowed, and what that means; admin is all of them.
 SCOPES = {
@@ -48,13 +49,15 @@ class Key:
 
 
 def new_key(name: str, scopes: Iterable[str], meter: str, now_s: int) -> tuple[Key, str]:
-    """A new key, and its text, which is kept nowhere. Raises BadRequest for a scope that is none, or a name that cannot be."""
+    """A new key, and its text, which is kept nowhere. Raises BadRequest for a scope, a name or a meter that cannot be."""
     wanted = tuple(dict.fromkeys(scopes))
     unknown = [scope for scope in wanted if scope not in SCOPES]
     if unknown or not wanted:
         raise BadRequest(f'"{", ".join(unknown)}" is no scope' if unknown else "a key needs a scope", f"known: {', '.join(SCOPES)}")
     if not _NAME.fullmatch(name):
         raise BadRequest("a key needs a name of up to 100 characters", "such as the program or person that it is for")
+    if meter and not re.fullmatch(METER_ID, meter):
+        raise BadRequest(f'no meter can be called "{meter[:100]}"', f"a meter id {METER_ID_IN_WORDS}")
     secret, identity = secrets.token_urlsafe(32), secrets.token_hex(6)
     return Key(identity, name, wanted, meter, _digest(secret), now_s), f"wc_{identity}_{secret}"
 

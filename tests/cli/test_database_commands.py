@@ -71,7 +71,8 @@ def test_a_key_is_shown_once_and_kept_as_a_hash(tmp_path: Path) -> None:
 
 
 def test_a_key_that_cannot_be_is_refused(tmp_path: Path) -> None:
-    """A scope that is none, and an id that is none's."""
+    """A scope that is none, a meter that none can be called, and an id that is none's."""
+    assert 'no meter can be called "Bad Meter!"' in in_process(tmp_path, "keys", "create", "a", "--meter", "Bad Meter!").stderr
     assert '"all" is no scope' in in_process(tmp_path, "keys", "create", "a", "--scope", "all").stderr
     assert "there is no key" in in_process(tmp_path, "keys", "revoke", "nobody").stderr
     assert "there is no key: on 127.0.0.1" in in_process(tmp_path, "keys", "list").stdout

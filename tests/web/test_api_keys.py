@@ -141,6 +141,50 @@ def test_without_any_key_this_machine_is_asked_for_none(trained: Path, browse: B
     assert client.get("/").status_code == 200
 
 
+@pytest.mark.parametrize(
+    "host", ["localhost", "localhost:5000", "LOCALHOST.", "app.localhost:1", "127.0.0.1:5000", "127.8.8.8", "[::1]:5000"]
+)
+def test_this_machine_is_asked_by_its_own_names(trained: Path, browse: Browse, host: str) -> None:
+    """With whatever port."""
+    assert browse(trained).get("/api/v1/meters", headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:5000", "localhost.evil.example", "evillocalhost", "127.0.0.1.evil.example", "[", ""]
+)
+def test_a_name_that_another_site_has_lead_here_reads_nothing(trained: Path, browse: Browse, keys: DatabaseKeys, host: str) -> None:
+    """Where no key is asked for: neither API nor page, and health tells no names. A key, or WATTCAST_OPEN=1, makes any name do."""
+    foreign, client = {"Host": host}, browse(trained)
+    refused = client.get("/api/v1/meters", headers=foreign)
+    assert (refused.status_code, refused.mimetype) == (403, "application/problem+json")
+    assert "localhost" in refused.get_json()["hint"]
+    assert client.get("/", headers=foreign | {"Accept": "text/html"}).status_code == 403
+    assert client.get("/readyz", headers=foreign).get_json() == {"ready": True, "degraded": []}
+    assert client.get("/healthz", headers=foreign).status_code == 200
+    assert browse(trained, open=True).get("/api/v1/meters", headers=foreign).status_code == 200
+    admin = made(keys, "admin")
+    assert browse(trained).get("/api/v1/meters", headers=foreign | admin).status_code == 200
+
+
+def test_a_key_that_nobody_needs_is_not_looked_at(store: Path, browse: Browse) -> None:
+    """Where this machine alone asks, one that cannot be checked, for the database is away, is as good as none."""
+    client = browse(store, database=f"sqlite:///{store / 'serving.json' / 'wattcast.db'}")
+    _, text = new_key("test", ["admin"], "", int(NOW_S))
+    assert client.post("/api/v1/forecast", json=FORECAST, headers={"Authorization": f"Bearer {text}"}).status_code == 200
+
+
+def test_programs_are_never_led_to_a_page(client: FlaskClient, keys: DatabaseKeys) -> None:
+    """Without a key that counts they are told so; a browser whose page was entered is too, for what has no page."""
+    for path in ("/metrics", "/metrics/", "/api/v1/nothing"):
+        assert status(client, "GET", path, {"Accept": "*/*"}) == 401
+    page = client.get("/login", headers={"Accept": "text/html"}).get_data(as_text=True)
+    form = {"csrf_token": token_in(page), "key": made(keys, "admin")["Authorization"].split()[1]}
+    assert client.post("/login", data=form).status_code == 303
+    refused = client.get("/metrics", headers={"Accept": "text/html"})
+    assert refused.status_code == 401
+    assert "Authorization: Bearer KEY" in refused.text
+
+
 def test_others_are_never_let_in_without_a_key(trained: Path, browse: Browse) -> None:
     """Even where the database was lost, and every key with it, a service that others reach asks for one."""
     client = browse(trained, host="0.0.0.0")
@@ -194,6 +238,25 @@ def test_entering_leads_nowhere_else(address: str, client: FlaskClient, keys: Da
     text = made(keys, "forecast")["Authorization"].split()[1]
     entered = client.post("/login", data={"csrf_token": token, "next": address, "key": text})
     assert (entered.status_code, entered.headers["Location"]) == (303, "/")
+
+
+def test_a_page_without_tls_says_that_it_needs_it(trained: Path, browse: Browse, keys: DatabaseKeys) -> None:
+    """Where others reach it: no browser keeps its cookie, so no form is taken; a key in the header is, and behind TLS forms are."""
+    header = made(keys, "admin")
+    key = header["Authorization"].split()[1]
+    client = browse(trained, host="0.0.0.0")
+    page = client.get("/login", headers={"Accept": "text/html"}).get_data(as_text=True)
+    # As every browser does.
+    client.delete_cookie("wattcast")
+    refused = client.post("/login", data={"csrf_token": token_in(page), "key": key})
+    assert refused.status_code == 400
+    assert "WATTCAST_PROXIES" in refused.text
+    assert client.get("/api/v1/meters", headers=header).status_code == 200
+    secure = {"X-Forwarded-Proto": "https", "Referer": "https://localhost/login"}
+    client = browse(trained, host="0.0.0.0", proxies=1)
+    page = client.get("/login", base_url="https://localhost", headers=secure).get_data(as_text=True)
+    entered = client.post("/login", base_url="https://localhost", data={"csrf_token": token_in(page), "key": key}, headers=secure)
+    assert entered.status_code == 303
 
 
 def test_a_session_ends_with_its_key(client: FlaskClient, keys: DatabaseKeys) -> None:

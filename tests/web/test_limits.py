@@ -53,12 +53,15 @@ def test_a_key_that_asks_too_often_waits(trained: Path, browse: Browse, headers:
     assert client.get("/api/v1/models").status_code == 401
 
 
-def test_guessing_keys_is_counted_by_address(trained: Path, browse: Browse, headers: dict[str, str]) -> None:
-    """Wherever the service listens for others."""
+@pytest.mark.parametrize("host", ["0.0.0.0", "127.0.0.1"])
+def test_guessing_keys_is_counted_by_address(trained: Path, browse: Browse, headers: dict[str, str], host: str) -> None:
+    """Wherever the service listens, once there is a key; at the door of the pages too."""
     within_a_minute()
-    client = browse(trained, limit="3 per minute", host="0.0.0.0")
+    client = browse(trained, limit="3 per minute", host=host)
     guess = {"Authorization": headers["Authorization"][:-2] + "xx"}
-    assert [client.get("/api/v1/models", headers=guess).status_code for _ in range(4)] == [401, 401, 401, 429]
+    assert [client.get("/api/v1/models", headers=guess).status_code for _ in range(3)] == [401, 401, 401]
+    assert client.get("/api/v1/models", headers=guess).status_code == 429
+    assert client.post("/login", data={"key": "wc_nonsense"}).status_code == 429
     assert client.get("/api/v1/models", headers=headers).status_code == 200
 
 
@@ -69,11 +72,13 @@ def test_this_machine_without_keys_is_not_counted(trained: Path, browse: Browse)
 
 
 def test_no_limit_is_none(trained: Path, browse: Browse, headers: dict[str, str]) -> None:
-    """WATTCAST_LIMIT= counts nothing; one that cannot be read ends the start."""
+    """WATTCAST_LIMIT= counts nothing; one that cannot be read, lets nobody in, or is several ends the start."""
     client = browse(trained, limit="")
     assert [client.get("/api/v1/models", headers=headers).status_code for _ in range(4)] == [200] * 4
-    with pytest.raises(BadParams, match='"often" is no limit'):
-        browse(trained, limit="often")
+    for limit in ("often", "0 per minute", "10 per second; 600 per minute"):
+        with pytest.raises(BadParams, match=f'"{limit}" is not one limit') as refused:
+            browse(trained, limit=limit)
+        assert "600 per minute" in refused.value.hint
     with pytest.raises(BadParams, match="WATTCAST_REDIS"):
         browse(trained, redis="nonsense")
 

@@ -63,7 +63,7 @@ def test_fault_7_nothing_of_an_exception_is_shown(trained: Path, error: Exceptio
 )
 def test_http_errors_have_the_same_shape(client: FlaskClient, method: str, path: str, status: int) -> None:
     """404 and 405 are pages in the site's look, and problem details where JSON is asked for."""
-    page, told = client.open(path, method=method), client.open(path, method=method, headers=JSON)
+    page, told = client.open(path, method=method, headers={"Accept": "text/html"}), client.open(path, method=method, headers=JSON)
     assert page.status_code == told.status_code == status
     assert "Go to the forecast" in page.text
     assert told.json is not None
@@ -92,6 +92,14 @@ def test_a_redirect_stays_one(trained: Path) -> None:
 def test_accept_decides_the_shape(client: FlaskClient, accept: str, kind: str) -> None:
     """Whoever prefers JSON gets JSON; a browser, and who does not care, gets a page."""
     assert client.get("/nothing", headers={"Accept": accept}).mimetype == kind
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/openapi.json"])
+def test_what_programs_ask_for_refuses_in_json(client: FlaskClient, path: str) -> None:
+    """Unless a browser asks; a redirect to a page is no answer for them."""
+    assert client.post(path, headers={"Accept": "*/*"}).mimetype == "application/problem+json"
+    assert client.head(f"{path}/nothing").mimetype == "application/problem+json"
+    assert client.post(path, headers={"Accept": "text/html,*/*;q=0.8"}).mimetype == "text/html"
 
 
 @pytest.mark.parametrize("path", ["/", "/nothing", "/readyz", "/static/style.css", "/vendor/plotly.js"])

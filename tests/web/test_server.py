@@ -14,6 +14,7 @@ import time
 import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -105,6 +106,35 @@ def test_it_stops_quietly(trained: Path, start: Start, kind: signal.Signals) -> 
     lines = server.said().splitlines()
     assert len(lines) == 2, lines
     assert lines[-1] == "left"
+
+
+def test_a_server_that_is_leaving_is_not_ready(trained: Path, start: Start) -> None:
+    """After SIGTERM `/readyz` is 503 and names it, over connections kept from before and for a request in flight; those are answered."""
+    server = start(trained).ready()
+    with contextlib.ExitStack() as stack:
+        polled, kept, slow = (stack.enter_context(contextlib.closing(server.connect())) for _ in range(3))
+        assert [_ready(connection)[0] for connection in (polled, kept, slow)] == [200] * 3
+        slow.sock.sendall(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n")
+        server.process.send_signal(signal.SIGTERM)
+        wait_for(lambda: _leaves(polled))
+        status, said = _ready(kept)
+        assert (status, said["ready"], said["degraded"]) == (503, False, ["draining"])
+        slow.sock.sendall(b"\r\n")
+        late = _all(slow.sock)
+        assert late.startswith(b"HTTP/1.1 503")
+        assert b'"draining"' in late
+    assert server.process.wait(SECONDS) == 0
+
+
+@pytest.mark.parametrize("proxies", ["0", "1"])
+def test_headers_of_a_proxy_count_where_there_is_one(trained: Path, start: Start, proxies: str) -> None:
+    """X-Forwarded-Proto brings HSTS behind a proxy alone; a header named SCRIPT_NAME changes nothing."""
+    server = start(trained, proxies=proxies, open="1").ready()
+    with contextlib.closing(server.connect()) as connection:
+        connection.request("GET", "/healthz", headers={"X-Forwarded-Proto": "https", "SCRIPT_NAME": "/healthz"})
+        answer = connection.getresponse()
+        assert answer.status == 200, answer.read()
+        assert ("Strict-Transport-Security" in answer.headers) == (proxies == "1")
 
 
 def test_a_large_body_is_refused_by_the_real_server(trained: Path, start: Start) -> None:
@@ -215,7 +245,7 @@ def test_a_first_key_is_made_and_asked_for(store: Path, tmp_path: Path) -> None:
 def test_slow_clients_are_given_up(trained: Path, start: Start) -> None:
     """More of them than there are threads: in the middle of a body they are told so, before it cut off, and the next one is served."""
     server = start(trained, patience="1", threads="2").ready()
-    head = b"POST /api/v1/forecast HTTP/1.1\r\nHost: house\r\nContent-Type: application/json\r\nContent-Length: 500\r\n"
+    head = b"POST /api/v1/forecast HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 500\r\n"
     with contextlib.ExitStack() as stack:
         slow = [stack.enter_context(contextlib.closing(server.connect())) for _ in range(6)]
         for number, connection in enumerate(slow):
@@ -289,7 +319,7 @@ def test_what_cannot_be_read_is_a_problem_too(trained: Path, start: Start, sent:
 def test_chunks_that_are_none_are_the_clients_fault(trained: Path, start: Start) -> None:
     """A body whose chunks have no length, or that ends too early, is 400; many of them leave the server as it was."""
     server = start(trained).ready()
-    head = b"POST /api/v1/forecast HTTP/1.1\r\nHost: house\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    head = b"POST /api/v1/forecast HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
     for body in (b"zz\r\n{}\r\n0\r\n\r\n", b"5\r\n{"):
         for _ in range(10):
             with contextlib.closing(server.connect()) as connection:
@@ -315,6 +345,21 @@ def test_what_is_too_old_is_deleted_by_itself(trained: Path, start: Start, tmp_p
     start(trained, keep_readings_days="8").ready()
     wait_for(lambda: [each.readings for each in readings.meters()] == [1])
     database.close()
+
+
+def _ready(connection: http.client.HTTPConnection) -> tuple[int, dict[str, Any]]:
+    """What `/readyz` says over this connection."""
+    connection.request("GET", "/readyz")
+    answer = connection.getresponse()
+    return answer.status, json.loads(answer.read())
+
+
+def _leaves(connection: http.client.HTTPConnection) -> bool:
+    """Whether the server says so over this connection, or has closed it for that."""
+    try:
+        return _ready(connection)[0] == 503
+    except ConnectionError:
+        return True
 
 
 def _all(connected: socket.socket) -> bytes:

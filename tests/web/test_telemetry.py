@@ -71,17 +71,20 @@ def test_requests_are_counted_by_operation_and_status(client: FlaskClient) -> No
 
 
 def test_counts_are_the_admins(trained: Path, browse: Browse, tmp_path: Path) -> None:
-    """Where keys exist, /metrics needs one that may all."""
+    """Where keys exist, /metrics needs one that may all, of every meter: the counts name them."""
     keys = DatabaseKeys(Database(f"sqlite:///{tmp_path / 'wattcast.db'}"))
     headers = {}
-    for scope in ("admin", "forecast"):
-        key, text = new_key(scope, [scope], "", int(NOW_S))
+    for name, scope, meter in (("admin", "admin", ""), ("forecast", "forecast", ""), ("one meter", "admin", "hourly")):
+        key, text = new_key(name, [scope], meter, int(NOW_S))
         keys.add(key)
-        headers[scope] = {"Authorization": f"Bearer {text}"}
+        headers[name] = {"Authorization": f"Bearer {text}"}
     client = browse(trained)
     assert client.get("/metrics", headers=headers["admin"]).status_code == 200
-    assert client.get("/metrics", headers=headers["forecast"]).status_code == 403
-    assert client.get("/metrics", headers={"Accept": "text/plain"}).status_code in (303, 401)
+    for name in ("forecast", "one meter"):
+        refused = client.get("/metrics", headers=headers[name])
+        assert refused.status_code == 403
+        assert "house" not in refused.text
+    assert client.get("/metrics", headers={"Accept": "text/plain"}).status_code == 401
 
 
 def test_a_request_leaves_one_line_without_a_secret(

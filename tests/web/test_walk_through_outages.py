@@ -6,21 +6,25 @@ import http.client
 import json
 import os
 import signal
+import socket
 import tempfile
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from running import Redis, Running, Start
-from small_store import NOW_S, wait_for
+from small_store import NOW_S, Browse, wait_for
 
 from wattcast.access import new_key
 from wattcast.adapters.database import Database, DatabaseKeys
+from wattcast.errors import Unavailable
 
 START = datetime(2010, 10, 1, tzinfo=UTC)
 ASKED = {"task": "next_minute", "readings": [{"start": "2010-11-26T21:05:00Z", "power_kw": 1.2}]}
@@ -78,6 +82,42 @@ class Walker:
             ):
                 with suppress(http.client.HTTPException):
                     self.statuses[self.ask(method, path, body)[0]] += 1
+
+
+def test_a_database_that_never_answers_is_waited_for_once(trained: Path, browse: Browse) -> None:
+    """Forecasts from readings given go on; who asks next does not wait anew, with a key or without."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as silent:
+        client = browse(trained, database=f"postgresql://nobody@127.0.0.1:{silent.getsockname()[1]}/wattcast")
+        key = {"Authorization": f"Bearer {new_key('me', ['admin'], '', int(NOW_S))[1]}"}
+        for headers in ({}, {}, key, {}):
+            assert client.post("/api/v1/forecast", json=ASKED, headers=headers).status_code == 200
+        assert client.get("/api/v1/meters").status_code == 503
+        silent.setblocking(False)
+        silent.accept()[0].close()
+        with pytest.raises(BlockingIOError):
+            silent.accept()
+
+
+def test_a_database_that_hangs_is_not_waited_for_for_ever(postgresql: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over a connection from before either: Unavailable, the next time at once, until it has had its time to come back."""
+    database = Database(postgresql.get_uri())
+    keys = DatabaseKeys(database)
+    assert keys.all() == ()
+    server = postgresql.get_pid()
+    frozen = [server, *map(int, Path(f"/proc/{server}/task/{server}/children").read_text().split())]
+    for pid in frozen:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(Unavailable, match="does not answer"):
+            keys.all()
+        with pytest.raises(Unavailable, match="a moment ago"):
+            keys.all()
+    finally:
+        for pid in frozen:
+            os.kill(pid, signal.SIGCONT)
+    monkeypatch.setattr("wattcast.adapters.database.connection.time", SimpleNamespace(monotonic=lambda: time.monotonic() + 10))
+    assert keys.all() == ()
+    database.close()
 
 
 def test_the_walk_goes_on_through_outages(trained: Path, start: Start, postgresql: Any, redis: Redis) -> None:

@@ -22,10 +22,9 @@ from wattcast.forecasting.registry import (
     record_from_json,
     record_to_json,
 )
-from wattcast.meter.table import MeterTable
+from wattcast.meter.table import METER_ID, METER_ID_IN_WORDS, MeterTable
 
 _BUNDLE_ID = re.compile(r"[0-9a-f]{64}")
-_METER_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -156,6 +155,6 @@ class FileSnapshots:
             raise BadMeterFile(f"{path} cannot be read: {cause}", "check its permissions, or run the pipeline again") from cause
 
     def _path(self, meter: str, step_s: int) -> Path:
-        if not _METER_ID.fullmatch(meter):
-            raise RegistryConflict(f'"{meter[:80]}" is no meter id', "an id has small letters, digits, dots, dashes and underscores")
+        if not re.fullmatch(METER_ID, meter):
+            raise RegistryConflict(f'"{meter[:80]}" is no meter id', f"an id {METER_ID_IN_WORDS}")
         return self._folder / f"{meter}-{step_s}s.npz"

@@ -22,6 +22,8 @@ Values = npt.NDArray[np.float32]
 Flow = Literal["consumption", "net"]
 
 MINUTE_S = 60
+METER_ID = r"^[a-z0-9][a-z0-9._-]{0,99}$"
+METER_ID_IN_WORDS = "has small letters, digits, dots, dashes and underscores, and begins with a letter or digit"
 # Twenty times four years of minutes: more is no meter table of ours.
 _LARGEST_BYTES = 1 << 30
 

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
-from flask import Flask, Response, request, send_from_directory
+from flask import Flask, Response, current_app, request, send_from_directory
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -113,14 +113,21 @@ def healthz() -> ResponseReturnValue:
 
 
 def readyz() -> ResponseReturnValue:
-    """Whether forecasts can be given, and what does not work as it should meanwhile; from what and why, for those who may know."""
+    """Whether forecasts can be given, and what does not work as it should meanwhile; from what and why, for those who may know.
+
+    A process that was told to end is not ready: what it is asked over connections that are open still, it answers.
+    """
     service, live, cache = site().service, site().live, site().cache
     cache.look()
     faults = {"database": live.known.fault, "forecast_log": live.written_behind.fault, "redis": cache.fault}
     faults["retention"] = live.retention.fault
     faults = {name: fault for name, fault in faults.items() if fault}
-    told = {**service.health(), "faults": faults} if guard.all_is_told() else {"ready": service.ready()}
-    return {**told, "degraded": list(faults)}, 200 if service.ready() else 503
+    leaving = current_app.extensions.get("wattcast_leaving", bool)()
+    if leaving:
+        faults["draining"] = "this process was told to end"
+    ready = service.ready() and not leaving
+    told = {**service.health(), "faults": faults} if guard.all_is_told() else {}
+    return {**told, "ready": ready, "degraded": list(faults)}, 200 if ready else 503
 
 
 def openapi() -> ResponseReturnValue:

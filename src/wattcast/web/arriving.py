@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 # What stands for a meter whose readings are to be forecast and not kept: no meter can have this id.
 NAMELESS = "this file"
-METER_ID = r"^[a-z0-9][a-z0-9._-]{0,99}$"
-METER_ID_IN_WORDS = "has small letters, digits, dots, dashes and underscores, and begins with a letter or digit"
 # As a client sends it, packed or not, and as it is unpacked: four years of minutes with seven columns are 133 MB.
 LARGEST_FILE_BYTES = 50 * 1024 * 1024
 _LARGEST_TEXT_BYTES = 250_000_000

@@ -11,7 +11,7 @@ from wtforms import BooleanField, StringField
 from wtforms.validators import AnyOf, Length
 
 from wattcast.errors import BadMeterFile, BadParams, BadRequest, Forbidden, WattcastError
-from wattcast.web.arriving import METER_ID, METER_ID_IN_WORDS
+from wattcast.meter.table import METER_ID, METER_ID_IN_WORDS
 from wattcast.web.security.guard import require, who
 
 # Name of a field -> what the page calls it.

@@ -15,10 +15,9 @@ from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 from wattcast.adapters.wiring import Live
 from wattcast.errors import BadRequest, Unavailable, WattcastError
 from wattcast.forecasting.forecast import Forecast, iso
-from wattcast.meter.table import MINUTE_S, Meter, MeterTable
+from wattcast.meter.table import METER_ID, MINUTE_S, Meter, MeterTable
 from wattcast.serving import Ask, ForecastService
 from wattcast.web import views
-from wattcast.web.arriving import METER_ID
 from wattcast.web.cache import ForecastCache
 from wattcast.web.explaining import Explainer
 from wattcast.web.problems import Problem, problem_of, respond, wants_json

@@ -29,6 +29,7 @@ from wattcast.web.patience import BROKEN_BODY, TooSlow
 log = structlog.get_logger("wattcast")
 
 LARGEST_BODY_BYTES = 64 * 1024
+_FOR_PROGRAMS = ("/api/", "/healthz/", "/readyz/", "/metrics/", "/openapi.json/")
 
 _HTTP = {
     404: ("Not found", "There is nothing at this address."),
@@ -64,7 +65,7 @@ KINDS = (
     Kind(BadParams.title, (422,), "A zone, unit or other fact of a meter is none."),
     Kind(NotEnoughHistory.title, (422,), "There are too few readings for what was asked."),
     Kind(Unauthorized.title, (401,), "A key is needed, and none was sent that counts."),
-    Kind(Forbidden.title, (403,), "The key does not allow this."),
+    Kind(Forbidden.title, (403,), "The key does not allow this; without keys, the service was asked by a name that is not its machine's."),
     Kind(NotFound.title, (404,), "What was asked for by name is not there."),
     Kind(_NOT_OURS, (400,), "A page's form came without the mark that the page puts into it: programs use the API."),
     Kind("Meter not known", (404,), "The page was asked for a meter that was never registered."),
@@ -105,14 +106,19 @@ class Problem:
         return said
 
 
+def for_programs() -> bool:
+    """Whether what was asked for is no page."""
+    return f"{request.path}/".startswith(_FOR_PROGRAMS)
+
+
 def wants_json() -> bool:
-    """Whether the answer is to be JSON: always of the API, else what Accept prefers, and where it does not care, what the request was."""
+    """Whether the answer is to be JSON: always of the API, else what Accept prefers; where it does not care, what programs ask for is."""
     if request.path.startswith("/api/"):
         return True
     accept = request.accept_mimetypes
     json = max(accept["application/json"], accept["application/problem+json"])
     html = accept["text/html"]
-    return json > html or (json == html and request.is_json)
+    return json > html or (json == html and (request.is_json or for_programs()))
 
 
 def problem_of(error: WattcastError) -> Problem:
@@ -167,6 +173,10 @@ def register(app: Flask) -> None:
 
     @app.errorhandler(CSRFError)
     def not_ours(_: CSRFError) -> Response:
+        if current_app.config["SESSION_COOKIE_SECURE"] and not request.is_secure:
+            said = "Browsers keep the cookie that a form needs here over TLS alone, and this page came without."
+            hint = "put TLS in front and say so (WATTCAST_PROXIES); a program's key in the Authorization header works meanwhile"
+            return respond(Problem(400, _NOT_OURS, said, hint))
         said = "This form was not sent from a page of this service, or that page has been open for too long."
         return respond(Problem(400, _NOT_OURS, said, "open the page again, and send its form"))
 

@@ -107,6 +107,8 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             "worker_class": type("Worker", (PatientWorker,), {"patience_s": float(self._settings.patience)}),
             "keepalive": 75,
             "graceful_timeout": 20,
+            # Headers of proxies are the app's to judge (WATTCAST_PROXIES): gunicorn would believe anybody on this machine.
+            "forwarded_allow_ips": "",
             "loglevel": "warning",
             "proc_name": "wattcast",
             "post_worker_init": self._announce,
@@ -132,6 +134,7 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             sys.exit(_BOOT_FAILED)
 
     def _announce(self, worker: Any) -> None:
+        worker.wsgi.extensions["wattcast_leaving"] = lambda: not worker.alive
         if worker.age == 1:
             self._ready(worker.wsgi)
 

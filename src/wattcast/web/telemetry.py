@@ -22,9 +22,10 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, 
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from wattcast.config import Settings
+from wattcast.errors import Forbidden
 from wattcast.forecasting.forecast import Forecast
 from wattcast.web.cache import Again
-from wattcast.web.security.guard import require, who
+from wattcast.web.security.guard import all_is_told, who
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _FOLDER = "PROMETHEUS_MULTIPROC_DIR"
@@ -137,8 +138,9 @@ def asked_cache(outcome: str) -> None:
 
 
 def metrics() -> Response:
-    """Counts for Prometheus, over all workers."""
-    require("admin")
+    """Counts for Prometheus, over all workers. Raises Forbidden for a key that may not see every meter."""
+    if not all_is_told():
+        raise Forbidden("/metrics has the figures of every meter", "send a key with admin that is for all meters")
     registry: Any = REGISTRY
     if folder := os.environ.get(_FOLDER):
         registry = CollectorRegistry()

@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+import select
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError, ProgrammingError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    InvalidatePoolError,
+    InvalidRequestError,
+    NoSuchModuleError,
+    OperationalError,
+    ProgrammingError,
+)
 
 from wattcast.adapters.database.schema import HEAD
 from wattcast.errors import BadParams, Unavailable
 
 _WAIT_MS = 10_000
 _WAIT_POSTGRESQL_S = 3
+# The second: how long what was sent may stay unconfirmed. https://www.postgresql.org/docs/current/libpq-connect.html
+_PATIENCE_POSTGRESQL = {"connect_timeout": _WAIT_POSTGRESQL_S, "tcp_user_timeout": _WAIT_POSTGRESQL_S * 1000}
+# A server that was waited for in vain is left alone for so long: every answer would wait for it.
+_LONG_S, _LEFT_ALONE_S = 1.0, 5.0
 _HINT = "check WATTCAST_DATABASE and that the database runs; forecasts from readings given in a request go on"
 _WRITES = "wattcast_writes"
 # Alembic keeps what it works on in one place for the whole process.
@@ -29,12 +43,14 @@ class Database:
     Every error of the driver becomes Unavailable, except where the caller's own words were wrong: those are BadParams.
     """
 
+    _again_at = 0.0
+
     def __init__(self, url: str) -> None:
         try:
             made = make_url(url)
             self.sqlite = made.get_backend_name() == "sqlite"
-            patience = {"timeout": _WAIT_MS / 1000} if self.sqlite else {"connect_timeout": _WAIT_POSTGRESQL_S}
-            self._engine = create_engine(made, connect_args=patience, pool_pre_ping=not self.sqlite)
+            patience = {"timeout": _WAIT_MS / 1000} if self.sqlite else _PATIENCE_POSTGRESQL
+            self._engine = create_engine(made, connect_args=patience)
         except (ArgumentError, NoSuchModuleError, ImportError) as cause:
             hint = 'write sqlite:///FILE or postgresql://USER@HOST/NAME; PostgreSQL needs: pip install "wattcast[postgres]"'
             raise BadParams(f"WATTCAST_DATABASE names no database that can be opened ({_first_line(cause)})", hint) from cause
@@ -43,6 +59,8 @@ class Database:
         self._stamping = threading.Lock()
         if self.sqlite:
             _as_transactions_are_meant(self._engine)
+        else:
+            event.listen(self._engine, "checkout", _still_answers)
 
     @property
     def name(self) -> str:
@@ -82,12 +100,24 @@ class Database:
     def _begun(self, *, writes: bool) -> Iterator[Connection]:
         try:
             self._expect_tables()
-            with self._engine.connect().execution_options(**{_WRITES: writes}) as connection, connection.begin():
+            with self._connected().execution_options(**{_WRITES: writes}) as connection, connection.begin():
                 yield connection
         except (OperationalError, ProgrammingError) as cause:
             raise Unavailable(f"the database {self.name} does not answer: {_first_line(cause.orig or cause)}", _HINT) from cause
         except DBAPIError as cause:
             raise Unavailable(f"the database {self.name} refuses: {_first_line(cause.orig or cause)}", _HINT) from cause
+
+    def _connected(self) -> Connection:
+        """A connection that answers. Raises Unavailable, at once where it was waited for in vain a moment ago."""
+        began = time.monotonic()
+        if began < self._again_at:
+            raise Unavailable(f"the database {self.name} did not answer a moment ago", _HINT)
+        try:
+            return self._engine.connect()
+        except (OperationalError, InvalidRequestError) as cause:
+            if not self.sqlite and time.monotonic() - began > _LONG_S:
+                self._again_at = time.monotonic() + _LEFT_ALONE_S
+            raise Unavailable(f"the database {self.name} does not answer: {_first_line(getattr(cause, 'orig', cause))}", _HINT) from cause
 
     def _expect_tables(self) -> None:
         """Once in a process: make the tables of an empty database; raise Unavailable where there are others than this code expects."""
@@ -161,6 +191,22 @@ def _as_transactions_are_meant(engine: Engine) -> None:
     @event.listens_for(engine, "begin")
     def _begun(connection: Connection) -> None:
         connection.exec_driver_sql("begin immediate" if connection.get_execution_options().get(_WRITES) else "begin")
+
+
+def _still_answers(connection: Any, *_: Any) -> None:
+    """Ask PostgreSQL nothing over a connection that was kept. SQLAlchemy's own question would wait for ever where a server hangs."""
+    try:
+        asked, heard = connection.pgconn, select.poll()
+        asked.send_query(b"")
+        heard.register(asked.socket, select.POLLIN)
+        while asked.is_busy():
+            if not heard.poll(_WAIT_POSTGRESQL_S * 1000):
+                raise InvalidatePoolError("the server does not answer")
+            asked.consume_input()
+        while asked.get_result():
+            pass
+    except connection.Error as cause:
+        raise InvalidatePoolError(str(cause)) from cause
 
 
 def _first_line(cause: object) -> str:

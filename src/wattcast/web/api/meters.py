@@ -15,7 +15,7 @@ import numpy as np
 from wattcast.errors import BadMeterFile, BadRequest, NotFound
 from wattcast.forecasting.forecast import LoggedForecast, iso
 from wattcast.meter.arrivals import StoredMeter
-from wattcast.meter.table import Meter, MeterTable
+from wattcast.meter.table import METER_ID, METER_ID_IN_WORDS, Meter, MeterTable
 from wattcast.serving import Ask
 from wattcast.web.api.answers.forecasts import ForecastAnswer, PastForecast, PastForecasts, PastStep
 from wattcast.web.api.answers.meters import Before, Kept, MeterDetails, Meters, MeterSummary, StoredReading, StoredReadings
@@ -25,7 +25,7 @@ from wattcast.web.api.judged import quality_of, verdicts
 from wattcast.web.api.moments import instant, without_offset
 from wattcast.web.api.operations import encoded, operation, unless_known, untagged
 from wattcast.web.api.sent import CSV, NDJSON, readings_sent
-from wattcast.web.arriving import LARGEST_FILE_BYTES, METER_ID, METER_ID_IN_WORDS, meant
+from wattcast.web.arriving import LARGEST_FILE_BYTES, meant
 from wattcast.web.pages import site
 from wattcast.web.security.guard import sees
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import msgspec
 
+from wattcast.meter.table import METER_ID
 from wattcast.web.api.answers.problems import ProblemDetails
 from wattcast.web.api.headers import ASKED_BY_ID, COMPONENTS, GIVEN, IF_NONE_MATCH, SECURITY, by_reference
 from wattcast.web.api.operations import OPERATIONS, Operation, api, status_words
 from wattcast.web.api.words import A_VERSION
-from wattcast.web.arriving import METER_ID
 
 _SCHEMAS = "#/components/schemas/{name}"
 _PARTS = {

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from wattcast.web.arriving import METER_ID
+from wattcast.meter.table import METER_ID
 
 LARGEST_KW = 1e6
 

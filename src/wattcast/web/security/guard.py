@@ -5,6 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from functools import lru_cache
+from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 from flask import Flask, Request, current_app, g, redirect, request, session, url_for
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
@@ -13,7 +16,7 @@ from flask.typing import ResponseReturnValue
 from wattcast.access import Key, opens, parts_of
 from wattcast.errors import Forbidden, NotFound, Unauthorized, Unavailable
 from wattcast.ports import Keys
-from wattcast.web.problems import wants_json
+from wattcast.web.problems import for_programs, wants_json
 
 # How long a worker goes on by the keys it read last: so soon a revoked one counts no more.
 _FRESH_S = 1.0
@@ -22,6 +25,7 @@ OPEN_TO_ALL = frozenset({"healthz", "readyz", "openapi", "docs", "plotly", "stat
 # Told by their paths: a session is opened before anybody knows the endpoint.
 _NO_PAGES = ("/api/", "/static/", "/vendor/", "/healthz", "/readyz", "/metrics", "/openapi.json")
 _ENTRY = frozenset({"login.enter", "login.leave"})
+_FOREIGN = "ask for it as localhost or 127.0.0.1; behind a proxy say so (WATTCAST_PROXIES=1), which takes a key"
 _HINT = "send it as Authorization: Bearer KEY; wattcast keys create makes one"
 
 
@@ -34,7 +38,7 @@ class Guard:
 
     def __init__(self, keys: Keys, *, open_to_all: bool, loopback: bool, clock: Callable[[], float] = time.monotonic) -> None:
         self._keys = keys
-        self._open_to_all = open_to_all
+        self.open_to_all = open_to_all
         self._loopback = loopback
         self._clock = clock
         self._known: dict[str, Key] = {}
@@ -59,12 +63,19 @@ class Guard:
 
         A database that is away shuts nobody out of a service that only its own machine reaches.
         """
-        if self._open_to_all:
+        if self.open_to_all:
             return False
         try:
             return not self._loopback or bool(self.known())
         except Unavailable:
             return False
+
+    def is_meant(self) -> bool:
+        """Whether a request that needs no key asks this machine by a name of its own.
+
+        Another site can have its name lead here, and its scripts would read what is here.
+        """
+        return self.open_to_all or _is_here(request.environ.get("HTTP_HOST", "localhost"))
 
     def session_secret(self) -> str:
         """What sessions are signed with."""
@@ -131,7 +142,7 @@ def require(scope: str, meter: str = "") -> None:
 def all_is_told() -> bool:
     """Whether whoever asks may know what is inside: without a key where none is needed, else with one that may all."""
     if not guard().needed():
-        return True
+        return guard().is_meant()
     key = key_given()
     return key is not None and key.may("admin") and not key.meter
 
@@ -143,17 +154,34 @@ def register(app: Flask, keys: Keys, *, open_to_all: bool, loopback: bool) -> No
     app.before_request(_pass)
 
 
+@lru_cache(maxsize=256)
+def _is_here(host: str) -> bool:
+    """Whether a Host header's text is a name or an address that no other machine can have."""
+    try:
+        name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
+        return f".{name}".endswith(".localhost") or ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
 def _pass() -> ResponseReturnValue | None:
-    if request.endpoint in OPEN_TO_ALL or not guard().needed() or request.endpoint in _ENTRY:
+    if request.endpoint in OPEN_TO_ALL:
+        return None
+    here = guard()
+    if not here.needed():
+        if not here.is_meant():
+            raise Forbidden("this service is asked for by a name that is not this machine's", _FOREIGN)
+        return None
+    if request.endpoint in _ENTRY:
         return None
     header = request.headers.get("Authorization", "")
     if not header and not request.path.startswith("/api/"):
-        g.key = guard().key_of_session()
+        g.key = here.key_of_session()
     else:
         g.key = key_given()
     if who() is not None:
         return None
-    if request.method == "GET" and not header and not wants_json():
+    if request.method == "GET" and not header and not wants_json() and not for_programs():
         return redirect(url_for("login.enter", next=request.full_path.rstrip("?")), 303)
     raise Unauthorized("this key does not count" if header else "a key is needed", _HINT)
 

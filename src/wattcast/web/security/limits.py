@@ -6,7 +6,7 @@ import threading
 import time
 
 from flask import Flask, Response, g, request
-from limits import RateLimitItem, parse
+from limits import RateLimitItem, parse_many
 from limits.errors import ConfigurationError, StorageError
 from limits.storage import MemoryStorage, storage_from_string
 from limits.strategies import FixedWindowRateLimiter
@@ -14,7 +14,7 @@ from werkzeug.exceptions import TooManyRequests
 
 from wattcast.config import Settings
 from wattcast.errors import BadParams
-from wattcast.web.security.guard import OPEN_TO_ALL, key_given
+from wattcast.web.security.guard import OPEN_TO_ALL, guard, key_given
 
 _REDIS_WAIT_S = 0.5
 # A Redis that did not answer is left alone for so long: every answer would wait for it.
@@ -76,14 +76,11 @@ class Limit:
 def register(app: Flask, settings: Settings) -> None:
     """Count every request of the app but those for health, documentation and static files. Raises BadParams for a limit that is none.
 
-    Whoever asks from this machine without a key is not counted.
+    Where only this machine asks, and needs no key, nobody is counted.
     """
     if not settings.limit:
         return
-    try:
-        item = parse(settings.limit)
-    except ValueError as cause:
-        raise BadParams(f'WATTCAST_LIMIT: "{settings.limit}" is no limit', 'write it like "600 per minute"') from cause
+    item = _item(settings.limit)
     try:
         limit = Limit(item, settings.redis)
     except ConfigurationError as cause:
@@ -91,7 +88,7 @@ def register(app: Flask, settings: Settings) -> None:
 
     @app.before_request
     def _count() -> None:
-        if request.endpoint in OPEN_TO_ALL or (settings.loopback and key_given() is None):
+        if request.endpoint in OPEN_TO_ALL or (settings.loopback and not guard().needed()):
             return
         too_many, left, ends_at = limit.spent(_asking())
         g.limited = left, ends_at
@@ -109,7 +106,18 @@ def register(app: Flask, settings: Settings) -> None:
         return response
 
 
+def _item(text: str) -> RateLimitItem:
+    """The limit that this text says. Raises BadParams where it is none, or several."""
+    try:
+        items = parse_many(text)
+    except ValueError:
+        items = []
+    if len(items) != 1 or items[0].amount < 1:
+        raise BadParams(f'WATTCAST_LIMIT: "{text}" is not one limit', 'write it like "600 per minute"; empty: none')
+    return items[0]
+
+
 def _asking() -> str:
-    """The key that is asking, else the address."""
-    key = key_given()
+    """The key that is asking, else the address; where no key is needed none is looked for."""
+    key = key_given() if guard().needed() else None
     return f"key {key.id}" if key is not None else f"address {request.remote_addr}"
