@@ -77,6 +77,20 @@ def test_a_correction_keeps_what_stood_before(readings: ReadingStore) -> None:
     assert page[1]["before"][0]["until"] == "2010-01-02T02:40:01+00:00"
 
 
+def test_a_covariate_that_was_not_measured_replaces_one_that_was(readings: ReadingStore) -> None:
+    """Once, and what stood there is kept beside; sent again it is the same; a column that no reading of a batch has says nothing."""
+    readings.put(METER, batch(3, voltage_v=240.0, sub1_wh=2.0), NOW_S)
+    given = batch(3, voltage_v=240.0)
+    given.covariates["voltage_v"][1] = np.nan
+    assert readings.put(METER, given, NOW_S + 1) == Counts(same=2, corrected=1)
+    assert readings.put(METER, given, NOW_S + 2) == Counts(same=3)
+    assert readings.put(METER, batch(3, voltage_v=np.nan), NOW_S + 3) == Counts(same=3)
+    page = readings.page("barn", 0, ALL, 10)
+    assert [row["covariates"].get("voltage_v") for row in page] == [240.0, None, 240.0]
+    assert all(row["covariates"]["sub1_wh"] == 2.0 for row in page)
+    assert [[was["covariates"] for was in row["before"]] for row in page] == [[], [{"voltage_v": 240.0, "sub1_wh": 2.0}], []]
+
+
 def test_what_changed_is_told_by_revision(readings: ReadingStore) -> None:
     """From a revision on: the span that was touched since and all readings in it; nothing where nothing was."""
     assert readings.changes("barn", 0, ALL) is None

@@ -89,7 +89,7 @@ class DatabaseReadings:
                 copy.write_row(row)
 
     def _correct(self, connection: Connection, key: int, batch: Batch, known: Batch, at: str) -> None:
-        """Replace values and keep, beside them, what stood there until `at`. Covariates that the batch lacks stay."""
+        """Replace values and keep, beside them, what stood there until `at`. Covariates that the batch lacks altogether stay."""
         if not len(batch):
             return
         span = readings.c.start_s.between(int(batch.start_s[0]), int(batch.start_s[-1]))
@@ -100,7 +100,8 @@ class DatabaseReadings:
         for start_s, power_kw, covariates in _rows(batch):
             _, power_before, covariates_before = old[start_s]
             was = _object.decode(covariates_before) if covariates_before else {}
-            now = was | (_object.decode(covariates) if covariates else {})
+            sent = dict.fromkeys(batch.covariates) | (_object.decode(covariates) if covariates else {})
+            now = {name: value for name, value in (was | sent).items() if value is not None}
             left: dict[str, Any] = {"power_kw": power_before, "until": at} | ({"covariates": was} if was else {})
             kept = _json.encode([*before.get(start_s, []), left]).decode()
             changes.append({"at": start_s, "kw": power_kw, "beside": _json.encode(now).decode() if now else None, "kept": kept})
