@@ -160,8 +160,8 @@ class DatabaseReadings:
                 {
                     "start_s": row.start_s,
                     "power_kw": _short(row.power_kw),
-                    "covariates": {name: _short(kw) for name, kw in _object.decode(row.covariates or "{}").items()},
-                    "before": _list.decode(row.before) if row.before else [],
+                    "covariates": _short(_object.decode(row.covariates or "{}")),
+                    "before": [_short(was) for was in _list.decode(row.before or "[]")],
                 }
                 for row in connection.execute(words)
             ]
@@ -189,9 +189,11 @@ def _beginning() -> int:
     return secrets.randbelow(2**32) << 20
 
 
-def _short(value: float | None) -> float | None:
-    """The shortest number that is the same in four bytes: 240.1, not 240.10000610351562."""
-    return None if value is None else float(str(np.float32(value)))
+def _short(value: Any) -> Any:
+    """The shortest number that is the same in four bytes: 240.1, not 240.10000610351562; of an object, each of its numbers."""
+    if isinstance(value, dict):
+        return {name: _short(each) for name, each in value.items()}
+    return float(str(np.float32(value))) if isinstance(value, float) else value
 
 
 def _meter(row: Any) -> Meter:
