@@ -49,6 +49,12 @@ class Database:
         """What the database is called in messages: its URL without a password."""
         return self._engine.url.render_as_string(hide_password=True)
 
+    @property
+    def missing(self) -> bool:
+        """Whether it is an SQLite file that is not there; asking anything makes it."""
+        url = self._engine.url
+        return self.sqlite and url.database not in (None, "", ":memory:") and "uri" not in url.query and not Path(url.database).exists()
+
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A transaction that sees one moment. Raises Unavailable."""

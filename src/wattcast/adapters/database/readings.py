@@ -61,7 +61,7 @@ class DatabaseReadings:
             made = (
                 (sqlite if self._database.sqlite else postgresql)
                 .insert(meters)
-                .values(**asdict(meter), step_s=step_s, revision=_beginning())
+                .values(**asdict(meter), step_s=step_s, revision=first_revision())
             )
             # Another process may be making it too.
             connection.execute(made.on_conflict_do_nothing())
@@ -184,8 +184,8 @@ def pruned(database: Database, now_s: int, readings_s: int, forecasts_s: int) ->
     return gone[0], gone[1]
 
 
-def _beginning() -> int:
-    """The revision that a new meter begins with: no other meter of its id, deleted before, had one near it."""
+def first_revision() -> int:
+    """The revision that a new or restored meter begins with: nothing that memory knows of its id, from before, has one near it."""
     return secrets.randbelow(2**32) << 20
 
 
