@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from test_reading_store import METER, NOW_S, batch, forecast, served
 
-from wattcast.adapters.database import Database, DatabaseForecasts, DatabaseReadings, pruned
+from wattcast.adapters.database import Database, DatabaseForecasts, DatabaseReadings
 from wattcast.adapters.database.backup import backup, restore
 from wattcast.errors import BadRequest, Unavailable
 from wattcast.meter.arrivals import Batch
@@ -168,14 +168,3 @@ def test_a_database_with_rows_is_not_written_over(database: Database, tmp_path: 
     assert len(readings.page("barn", 0, ALL, 100)) == 48
     with pytest.raises(Unavailable, match="cannot be written"):
         backup(database, tmp_path / "nowhere" / "backup.gz")
-
-
-def test_what_is_older_than_is_kept_goes(database: Database) -> None:
-    """Readings by their start, forecasts by when they were given out last; nothing without a limit."""
-    readings, log = filled(database)
-    assert pruned(database, NOW_S, 0, 0) == (0, 0)
-    last = int(batch().start_s[-1])
-    assert pruned(database, last + 3600, 3600 * 10, 0) == (38, 0)
-    assert len(readings.page("barn", 0, ALL, 100)) == 10
-    assert pruned(database, NOW_S + 90_000, 0, 3600) == (0, 1)
-    assert [each.steps[0].mean for each in log.latest("barn", "", 9)] == [2.0]

@@ -20,6 +20,8 @@ from wattcast.meter.arrivals import Batch, Changes, Counts, StoredMeter
 from wattcast.meter.clock import Instants
 from wattcast.meter.table import Meter, Values
 
+# Memory that is further behind than so many changes of a meter reads all of it again.
+_FOLLOWED = 1_000
 _COLUMNS = ("meter_key", "start_s", "power_kw", "covariates")
 _json = msgspec.json.Encoder()
 _object = msgspec.json.Decoder(dict[str, float | None])
@@ -48,9 +50,7 @@ class DatabaseReadings:
             self._correct(connection, key, batch.rows(corrected), known, iso(now_s, "UTC"))
             changed = batch.rows(new | corrected)
             if len(changed):
-                spans = {"first_s": int(changed.start_s[0]), "end_s": int(changed.start_s[-1]) + batch.step_s}
-                connection.execute(insert(arrivals).values(meter_key=key, revision=revision + 1, arrived_s=now_s, **spans))
-                connection.execute(update(meters).where(meters.c.key == key).values(revision=revision + 1))
+                touched(connection, key, revision, now_s, (int(changed.start_s[0]), int(changed.start_s[-1]) + batch.step_s))
             return Counts(int(new.sum()), len(batch) - len(changed), int(corrected.sum()))
 
     def _meter_to_write(self, connection: Connection, meter: Meter, step_s: int) -> tuple[int, int]:
@@ -140,16 +140,21 @@ class DatabaseReadings:
                 return None
             if row.revision == since:
                 return Changes(_meter(row), row.revision)
-            of_meter = arrivals.c.meter_key == row.key
-            follows = connection.execute(select(arrivals.c.revision).where(of_meter, arrivals.c.revision == since)).scalar() is not None
+            own, of_meter = readings.c.meter_key == row.key, arrivals.c.meter_key == row.key
+            ends = (select(end(readings.c.start_s)).where(own).scalar_subquery() for end in (func.min, func.max))
+            oldest_s, last_s = connection.execute(select(*ends)).one()
+            asked = select(arrivals.c.revision).where(of_meter, arrivals.c.revision == since)
+            follows = oldest_s is not None and connection.execute(asked).scalar() is not None
             if follows:
-                own = of_meter & (arrivals.c.revision > since)
-                span = tuple(connection.execute(select(func.min(arrivals.c.first_s), func.max(arrivals.c.end_s)).where(own)).one())
+                since_then = of_meter & (arrivals.c.revision > since) & (arrivals.c.first_s < arrivals.c.end_s)
+                first_s, end_s = connection.execute(
+                    select(func.min(arrivals.c.first_s), func.max(arrivals.c.end_s)).where(since_then)
+                ).one()
+                span = first_s or 0, end_s or 0
             else:
-                last = connection.execute(select(func.max(readings.c.start_s)).where(readings.c.meter_key == row.key)).scalar() or 0
-                span = (last - kept_s, last + row.step_s)
-            batch = _read(connection, row.key, span[0], span[1], row.step_s)
-            return Changes(_meter(row), row.revision, (span[0], span[1]), batch, whole=not follows)
+                span = (last_s or 0) - kept_s, (last_s or 0) + row.step_s
+            batch = _read(connection, row.key, *span, row.step_s)
+            return Changes(_meter(row), row.revision, span, batch, oldest_s or 0, whole=not follows)
 
     def page(self, meter_id: str, first_s: int, end_s: int, limit: int) -> list[dict[str, Any]]:
         """At most `limit` readings from first_s up to end_s: start_s, power_kw, covariates and what stood there before."""
@@ -173,15 +178,12 @@ class DatabaseReadings:
             return bool(connection.execute(delete(meters).where(meters.c.id == meter_id)).rowcount or gone)
 
 
-def pruned(database: Database, now_s: int, readings_s: int, forecasts_s: int) -> tuple[int, int]:
-    """Delete what is older than these spans before now, 0 for nothing: how many readings and forecasts. Memory elsewhere follows later."""
-    gone = [0, 0]
-    with database.writing() as connection:
-        if readings_s:
-            gone[0] = connection.execute(delete(readings).where(readings.c.start_s < now_s - readings_s)).rowcount
-        if forecasts_s:
-            gone[1] = connection.execute(delete(forecasts).where(forecasts.c.last_served_s < now_s - forecasts_s)).rowcount
-    return gone[0], gone[1]
+def touched(connection: Connection, key: int, revision: int, now_s: int, span: tuple[int, int]) -> None:
+    """Raise the revision of a meter that is written to, and note the span that changed, for memory to follow."""
+    own = {"meter_key": key, "revision": revision + 1}
+    connection.execute(insert(arrivals).values(**own, arrived_s=now_s, first_s=span[0], end_s=span[1]))
+    connection.execute(delete(arrivals).where(arrivals.c.meter_key == key, arrivals.c.revision <= revision + 1 - _FOLLOWED))
+    connection.execute(update(meters).where(meters.c.key == key).values(revision=revision + 1))
 
 
 def first_revision() -> int:
