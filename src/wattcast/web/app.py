@@ -116,11 +116,19 @@ def readyz() -> ResponseReturnValue:
     """Whether forecasts can be given, and what does not work as it should meanwhile; from what and why, for those who may know."""
     service, live, cache = site().service, site().live, site().cache
     cache.look()
-    faults = {"database": live.known.fault, "forecast_log": live.written_behind.fault, "redis": cache.fault}
+    faults = {"database": live.known.fault, "forecast_log": _log_fault(live), "redis": cache.fault}
     faults["retention"] = live.retention.fault
     faults = {name: fault for name, fault in faults.items() if fault}
     told = {**service.health(), "faults": faults} if guard.all_is_told() else {"ready": service.ready()}
     return {**told, "degraded": list(faults)}, 200 if service.ready() else 503
+
+
+def _log_fault(live: Live) -> str:
+    """Why forecasts are not in the log."""
+    log, lost = live.written_behind, ""
+    if log.lost:
+        lost = f"{log.lost:,} forecast{'s were' if log.lost > 1 else ' was'} lost since this process started, for the log did not answer"
+    return "; ".join(each for each in (log.fault, lost) if each)
 
 
 def openapi() -> ResponseReturnValue:
