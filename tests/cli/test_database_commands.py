@@ -42,7 +42,12 @@ def test_the_database_is_upgraded_backed_up_restored_and_pruned(tmp_path: Path) 
 
 def test_a_database_that_is_none_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A URL that is none, and one where nobody answers; no password is shown."""
-    for url, said in (("nonsense", "names no database"), ("postgresql://me:hush@127.0.0.1:1/x", "does not answer")):
+    for url, said in (
+        ("nonsense", "names no database"),
+        ("postgresql://me:hush@127.0.0.1:1/x", "does not answer"),
+        ("postgresql://me@127.0.0.1:1/x?password=hush&sslpassword=hush&connect_timeout=2", "password=hidden"),
+        ("postgresql://me@127.0.0.1:hush/x", "its port, or an option, is no number"),
+    ):
         monkeypatch.setenv("WATTCAST_DATABASE", url)
         told = in_process(tmp_path, "db", "upgrade")
         assert told.returncode == 1
