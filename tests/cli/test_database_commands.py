@@ -27,10 +27,12 @@ def test_the_database_is_upgraded_backed_up_restored_and_pruned(tmp_path: Path) 
     DatabaseReadings(store_of(tmp_path)).put(
         Meter("barn"), Batch.of(3600, np.array([0, 3600]), {"power_kw": np.array([1.0, 2.0], dtype=np.float32)}), 0
     )
-    assert "4 rows" in in_process(tmp_path, "db", "backup", "kept.gz").stdout
+    assert "3 rows" in in_process(tmp_path, "db", "backup", "kept.gz").stdout
+    assert "there is no database" in in_process(tmp_path, "db", "backup", "kept.gz", "--store", "sotre").stderr
+    assert not (tmp_path / "sotre").exists()
     assert "has rows already" in in_process(tmp_path, "db", "restore", "kept.gz").stderr
     told = in_process(tmp_path, "db", "restore", "kept.gz", "--store", "other")
-    assert "4 rows from kept.gz" in told.stdout
+    assert "3 rows from kept.gz" in told.stdout
     assert "0 readings and 0 forecasts" in in_process(tmp_path, "db", "prune").stdout
     assert "2 readings and 0 forecasts" in in_process(tmp_path, "db", "prune", "--readings-days", "1").stdout
     missing = in_process(tmp_path, "db", "restore", "nowhere.gz")
@@ -40,7 +42,12 @@ def test_the_database_is_upgraded_backed_up_restored_and_pruned(tmp_path: Path) 
 
 def test_a_database_that_is_none_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A URL that is none, and one where nobody answers; no password is shown."""
-    for url, said in (("nonsense", "names no database"), ("postgresql://me:hush@127.0.0.1:1/x", "does not answer")):
+    for url, said in (
+        ("nonsense", "names no database"),
+        ("postgresql://me:hush@127.0.0.1:1/x", "does not answer"),
+        ("postgresql://me@127.0.0.1:1/x?password=hush&sslpassword=hush&connect_timeout=2", "password=hidden"),
+        ("postgresql://me@127.0.0.1:hush/x", "its port, or an option, is no number"),
+    ):
         monkeypatch.setenv("WATTCAST_DATABASE", url)
         told = in_process(tmp_path, "db", "upgrade")
         assert told.returncode == 1

@@ -65,16 +65,31 @@ def test_sent_twice_changes_nothing(readings: ReadingStore) -> None:
 
 def test_a_correction_keeps_what_stood_before(readings: ReadingStore) -> None:
     """The new value counts; beside it stand those before, oldest first, and until when; covariates that are not sent stay."""
-    readings.put(METER, batch(voltage_v=240.0), NOW_S)
+    readings.put(METER, batch(voltage_v=240.1), NOW_S)
     higher = replace(batch(3, 1), power_kw=np.array([7.5, 0.3, np.nan], dtype=np.float32))
     later = batch(1, 1)
     assert readings.put(METER, higher, NOW_S + 1) == Counts(same=0 + 1, corrected=2)
     assert readings.put(METER, later, NOW_S + 2) == Counts(corrected=1)
     page = readings.page("barn", START_S, START_S + 4 * 3600, 10)
     assert [row["power_kw"] for row in page] == [0.1, 0.2, 0.3, None]
-    assert all(row["covariates"] == {"voltage_v": 240.0} for row in page)
-    assert [[was["power_kw"] for was in row["before"]] for row in page] == [[], pytest.approx([0.2, 7.5]), [], pytest.approx([0.4])]
+    assert all(row["covariates"] == {"voltage_v": 240.1} for row in page)
+    assert [[was["power_kw"] for was in row["before"]] for row in page] == [[], [0.2, 7.5], [], [0.4]]
+    assert [was["covariates"] for row in page for was in row["before"]] == [{"voltage_v": 240.1}] * 3
     assert page[1]["before"][0]["until"] == "2010-01-02T02:40:01+00:00"
+
+
+def test_a_covariate_that_was_not_measured_replaces_one_that_was(readings: ReadingStore) -> None:
+    """Once, and what stood there is kept beside; sent again it is the same; a column that no reading of a batch has says nothing."""
+    readings.put(METER, batch(3, voltage_v=240.0, sub1_wh=2.0), NOW_S)
+    given = batch(3, voltage_v=240.0)
+    given.covariates["voltage_v"][1] = np.nan
+    assert readings.put(METER, given, NOW_S + 1) == Counts(same=2, corrected=1)
+    assert readings.put(METER, given, NOW_S + 2) == Counts(same=3)
+    assert readings.put(METER, batch(3, voltage_v=np.nan), NOW_S + 3) == Counts(same=3)
+    page = readings.page("barn", 0, ALL, 10)
+    assert [row["covariates"].get("voltage_v") for row in page] == [240.0, None, 240.0]
+    assert all(row["covariates"]["sub1_wh"] == 2.0 for row in page)
+    assert [[was["covariates"] for was in row["before"]] for row in page] == [[], [{"voltage_v": 240.0, "sub1_wh": 2.0}], []]
 
 
 def test_what_changed_is_told_by_revision(readings: ReadingStore) -> None:

@@ -235,6 +235,12 @@ def test_a_deleted_meter_is_forgotten(client: FlaskClient) -> None:
     assert (response.status_code, response.get_data()) == (204, b"")
     got(client, "/meters/home", 404)
     assert got(client, "/meters/house/forecast")["tier"] == "champion"
+    kept(client, hours(0, 200))
+    got(client, "/meters/home/forecast")
+    assert client.delete("/api/v1/meters/home").status_code == 204
+    client.application.extensions["wattcast"].live.written_behind.close()
+    kept(client, hours(0, 2))
+    assert got(client, "/meters/home/forecasts")["forecasts"] == []
 
 
 def test_models_are_shown_beside_their_baselines(client: FlaskClient) -> None:

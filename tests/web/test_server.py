@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.parse
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from running import Start
+from running import Running, Start
 from small_store import READING, SECONDS, TITLES, wait_for
 
 from wattcast.adapters.database import Database, DatabaseReadings
@@ -159,6 +160,25 @@ def test_a_worker_that_dies_is_replaced(trained: Path, start: Start) -> None:
     assert predict(connection, urllib.parse.urlencode(READING))[0] == 200
     connection.close()
     assert server.said().count("ready: ") == 1
+
+
+def counts_of(server: Running) -> Path:
+    """The folder that its workers count in."""
+    places = (Path("/dev/shm"), Path(tempfile.gettempdir()))
+    (folder,) = (found for place in places for found in place.glob(f"wattcast-counts-{server.process.pid}-*"))
+    return folder
+
+
+def test_what_a_killed_server_counted_goes_when_another_starts(trained: Path, start: Start) -> None:
+    """After kill -9 nobody tidies up: the next server does, and leaves alone what one that lives counts."""
+    killed, lives = start(trained).ready(), start(trained).ready()
+    left = counts_of(killed)
+    killed.stop(signal.SIGKILL)
+    assert left.is_dir()
+    last = start(trained).ready()
+    assert not left.exists()
+    assert counts_of(lives).is_dir()
+    assert counts_of(last).is_dir()
 
 
 def test_a_store_that_cannot_be_read_is_one_clear_line(store: Path, start: Start) -> None:

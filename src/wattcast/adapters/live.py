@@ -6,7 +6,6 @@ database has a stamp that any write changes, it asks for that first.
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass, field
 
 from wattcast.errors import BadMeterFile, Unavailable
@@ -27,7 +26,6 @@ class _Kept:
     revision: int = 0
     batch: Batch | None = None
     tables: dict[int, MeterTable] = field(default_factory=dict)
-    lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 class LiveReadings:
@@ -137,8 +135,9 @@ class LiveReadings:
             return None
         if changed.batch is None:
             return kept
-        before = None if changed.whole or kept is None else kept.batch
-        batch = changed.batch if before is None else changed.batch.over(before, *changed.span)
+        batch, before = changed.batch, None if changed.whole or kept is None else kept.batch
+        if before is not None:
+            batch = batch.over(before.rows(before.start_s >= changed.oldest_s), *changed.span)
         if len(batch) and batch.start_s[0] < batch.start_s[-1] - KEPT_S:
             batch = batch.rows(batch.start_s >= batch.start_s[-1] - KEPT_S)
         # One assignment: a thread that answers meanwhile keeps what it has.

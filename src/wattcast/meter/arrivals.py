@@ -91,14 +91,16 @@ class StoredMeter:
 class Changes:
     """What a meter's readings became: their revision, and all readings of the span that changed since the one that was asked about.
 
-    span: from its first second up to its last; batch: None where nothing changed. whole: what was known before is of no use, for the
-    revision that was asked about is none of this meter's: it was deleted and made anew meanwhile.
+    span: from its first second up to its last; batch: None where nothing changed. oldest_s: the first reading there is; what was known
+    of before it is gone. whole: what was known before is of no use, for the revision that was asked about is none of this meter's (it
+    was deleted and made anew meanwhile), or is long past, or no reading is left.
     """
 
     meter: Meter
     revision: int
     span: tuple[int, int] = (0, 0)
     batch: Batch | None = None
+    oldest_s: int = 0
     whole: bool = False
 
 

@@ -119,7 +119,7 @@ def readyz() -> ResponseReturnValue:
     """
     service, live, cache = site().service, site().live, site().cache
     cache.look()
-    faults = {"database": live.known.fault, "forecast_log": live.written_behind.fault, "redis": cache.fault}
+    faults = {"database": live.known.fault, "forecast_log": _log_fault(live), "redis": cache.fault}
     faults["retention"] = live.retention.fault
     faults = {name: fault for name, fault in faults.items() if fault}
     leaving = current_app.extensions.get("wattcast_leaving", bool)()
@@ -128,6 +128,14 @@ def readyz() -> ResponseReturnValue:
     ready = service.ready() and not leaving
     told = {**service.health(), "faults": faults} if guard.all_is_told() else {}
     return {**told, "ready": ready, "degraded": list(faults)}, 200 if ready else 503
+
+
+def _log_fault(live: Live) -> str:
+    """Why forecasts are not in the log."""
+    log, lost = live.written_behind, ""
+    if log.lost:
+        lost = f"{log.lost:,} forecast{'s were' if log.lost > 1 else ' was'} lost since this process started, for the log did not answer"
+    return "; ".join(each for each in (log.fault, lost) if each)
 
 
 def openapi() -> ResponseReturnValue:

@@ -15,15 +15,14 @@ import shutil
 import signal
 import socket
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gunicorn.app.base import BaseApplication
 
 from wattcast.errors import Forbidden, Unavailable, WattcastError, explain
+from wattcast.web.counting import MEMORY_FOLDER, forgotten, memory, place_for_counts
 from wattcast.web.patience import PatientWorker, heard_out
 
 if TYPE_CHECKING:
@@ -32,12 +31,9 @@ if TYPE_CHECKING:
 Say = Callable[[str], None]
 
 _PORTS_TRIED = 50
-_MEMORY_FOLDER = Path("/dev/shm")  # noqa: S108 (gunicorn's heartbeat: a file without a name, in memory)
 _BOOT_FAILED = 3
 # So many objects more than before, and Python looks for those that only hold each other: a request leaves about ten.
 _GARBAGE = 10_000
-# Where prometheus_client keeps the counts of several processes.
-_COUNTS = "PROMETHEUS_MULTIPROC_DIR"
 # malloc.h: blocks above this size go back to the system when they are freed.
 _M_MMAP_THRESHOLD = -3
 _LOCAL = ("127.0.0.1", "localhost", "0.0.0.0", "::1", "::")  # noqa: S104 (asked, not listened on)
@@ -56,7 +52,7 @@ def serve(settings: Settings, *, port_given: bool, say: Say) -> None:
     master = os.getpid()
     # What is buffered now would be written once more by every worker.
     sys.stdout.flush()
-    counts = _place_for_counts()
+    counts = place_for_counts()
     try:
         _Server(settings, listener.detach(), lambda app: _told(app, url, say)).run()
     except SystemExit as end:
@@ -114,10 +110,11 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             "post_worker_init": self._announce,
             "worker_int": _leave_once,
             "worker_exit": _nothing_lost,
-            "child_exit": _forgotten,
+            "child_exit": lambda _, worker: forgotten(worker.pid),
         }
-        if _MEMORY_FOLDER.is_dir() and os.access(_MEMORY_FOLDER, os.W_OK):
-            chosen["worker_tmp_dir"] = str(_MEMORY_FOLDER)
+        if memory():
+            # The heartbeat: a file without a name.
+            chosen["worker_tmp_dir"] = str(MEMORY_FOLDER)
         # Newer versions open a socket for commands, which can deadlock (gunicorn 3509) and wants a writable home.
         if "control_socket_disable" in self.cfg.settings:
             chosen["control_socket_disable"] = True
@@ -166,19 +163,6 @@ def _nothing_lost(_server: Any, worker: Any) -> None:
     """A worker that leaves writes the forecasts down that it gave out."""
     if getattr(worker, "wsgi", None) is not None:
         worker.wsgi.extensions["wattcast"].live.close()
-
-
-def _forgotten(_server: Any, worker: Any) -> None:
-    """What a worker that is gone said of its present state counts no more; what it counted stays."""
-    for path in Path(os.environ[_COUNTS]).glob(f"gauge_live*_{worker.pid}.db"):
-        path.unlink(missing_ok=True)
-
-
-def _place_for_counts() -> Path:
-    """A folder for what workers count, in memory where there is some."""
-    within = _MEMORY_FOLDER if _MEMORY_FOLDER.is_dir() and os.access(_MEMORY_FOLDER, os.W_OK) else None
-    os.environ[_COUNTS] = tempfile.mkdtemp(prefix="wattcast-counts-", dir=within)
-    return Path(os.environ[_COUNTS])
 
 
 @contextmanager

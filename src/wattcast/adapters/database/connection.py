@@ -51,9 +51,11 @@ class Database:
             self.sqlite = made.get_backend_name() == "sqlite"
             patience = {"timeout": _WAIT_MS / 1000} if self.sqlite else _PATIENCE_POSTGRESQL
             self._engine = create_engine(made, connect_args=patience)
-        except (ArgumentError, NoSuchModuleError, ImportError) as cause:
+        except (ArgumentError, NoSuchModuleError, ImportError, ValueError) as cause:
+            # What is no number could be a password in the wrong place.
+            why = "its port, or an option, is no number" if isinstance(cause, ValueError) else _first_line(cause)
             hint = 'write sqlite:///FILE or postgresql://USER@HOST/NAME; PostgreSQL needs: pip install "wattcast[postgres]"'
-            raise BadParams(f"WATTCAST_DATABASE names no database that can be opened ({_first_line(cause)})", hint) from cause
+            raise BadParams(f"WATTCAST_DATABASE names no database that can be opened ({why})", hint) from cause
         self._looked, self._looking = False, threading.RLock()
         self._stamped: Any = None
         self._stamping = threading.Lock()
@@ -65,7 +67,15 @@ class Database:
     @property
     def name(self) -> str:
         """What the database is called in messages: its URL without a password."""
-        return self._engine.url.render_as_string(hide_password=True)
+        url = self._engine.url
+        secret = {key: "hidden" for key in url.query if "password" in key.lower()}
+        return url.update_query_dict(secret).render_as_string(hide_password=True)
+
+    @property
+    def missing(self) -> bool:
+        """Whether it is an SQLite file that is not there; asking anything makes it."""
+        url = self._engine.url
+        return self.sqlite and url.database not in (None, "", ":memory:") and "uri" not in url.query and not Path(url.database).exists()
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

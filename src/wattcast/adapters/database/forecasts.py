@@ -81,6 +81,7 @@ class WrittenBehind:
         self._every_s = every_s
         self._retry_s = retry_s
         self._lock = threading.Lock()
+        self._writing = threading.Lock()
         self._waiting: dict[Hashable, _Waiting] = {}
         self._thread: threading.Thread | None = None
         self._something = threading.Event()
@@ -112,6 +113,15 @@ class WrittenBehind:
                 self._thread.start()
         self._something.set()
 
+    def forget(self, meter_id: str, delete: Callable[[str], bool]) -> bool:
+        """Have a meter deleted, and write nothing of it that was handed over before; whether there was anything. Raises as it does."""
+        with self._writing:
+            gone = delete(meter_id)
+            with self._lock:
+                left = {key: one for key, one in self._waiting.items() if one.make().meter != meter_id}
+                gone, self._waiting = gone or len(left) < len(self._waiting), left
+            return gone
+
     def close(self) -> None:
         """Write what is waiting, once more where the log did not answer, and end."""
         if self._thread is not None:
@@ -126,7 +136,8 @@ class WrittenBehind:
             self._closing.wait(self._retry_s if self.fault else self._every_s)
             self._something.clear()
             closing = self._closing.is_set()
-            self._try()
+            with self._writing:
+                self._try()
             if closing:
                 self.lost += self.waiting
                 return

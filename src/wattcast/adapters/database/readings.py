@@ -20,6 +20,8 @@ from wattcast.meter.arrivals import Batch, Changes, Counts, StoredMeter
 from wattcast.meter.clock import Instants
 from wattcast.meter.table import Meter, Values
 
+# Memory that is further behind than so many changes of a meter reads all of it again.
+_FOLLOWED = 1_000
 _COLUMNS = ("meter_key", "start_s", "power_kw", "covariates")
 _json = msgspec.json.Encoder()
 _object = msgspec.json.Decoder(dict[str, float | None])
@@ -48,9 +50,7 @@ class DatabaseReadings:
             self._correct(connection, key, batch.rows(corrected), known, iso(now_s, "UTC"))
             changed = batch.rows(new | corrected)
             if len(changed):
-                spans = {"first_s": int(changed.start_s[0]), "end_s": int(changed.start_s[-1]) + batch.step_s}
-                connection.execute(insert(arrivals).values(meter_key=key, revision=revision + 1, arrived_s=now_s, **spans))
-                connection.execute(update(meters).where(meters.c.key == key).values(revision=revision + 1))
+                touched(connection, key, revision, now_s, (int(changed.start_s[0]), int(changed.start_s[-1]) + batch.step_s))
             return Counts(int(new.sum()), len(batch) - len(changed), int(corrected.sum()))
 
     def _meter_to_write(self, connection: Connection, meter: Meter, step_s: int) -> tuple[int, int]:
@@ -61,7 +61,7 @@ class DatabaseReadings:
             made = (
                 (sqlite if self._database.sqlite else postgresql)
                 .insert(meters)
-                .values(**asdict(meter), step_s=step_s, revision=_beginning())
+                .values(**asdict(meter), step_s=step_s, revision=first_revision())
             )
             # Another process may be making it too.
             connection.execute(made.on_conflict_do_nothing())
@@ -89,7 +89,7 @@ class DatabaseReadings:
                 copy.write_row(row)
 
     def _correct(self, connection: Connection, key: int, batch: Batch, known: Batch, at: str) -> None:
-        """Replace values and keep, beside them, what stood there until `at`. Covariates that the batch lacks stay."""
+        """Replace values and keep, beside them, what stood there until `at`. Covariates that the batch lacks altogether stay."""
         if not len(batch):
             return
         span = readings.c.start_s.between(int(batch.start_s[0]), int(batch.start_s[-1]))
@@ -100,7 +100,8 @@ class DatabaseReadings:
         for start_s, power_kw, covariates in _rows(batch):
             _, power_before, covariates_before = old[start_s]
             was = _object.decode(covariates_before) if covariates_before else {}
-            now = was | (_object.decode(covariates) if covariates else {})
+            sent = dict.fromkeys(batch.covariates) | (_object.decode(covariates) if covariates else {})
+            now = {name: value for name, value in (was | sent).items() if value is not None}
             left: dict[str, Any] = {"power_kw": power_before, "until": at} | ({"covariates": was} if was else {})
             kept = _json.encode([*before.get(start_s, []), left]).decode()
             changes.append({"at": start_s, "kw": power_kw, "beside": _json.encode(now).decode() if now else None, "kept": kept})
@@ -139,16 +140,21 @@ class DatabaseReadings:
                 return None
             if row.revision == since:
                 return Changes(_meter(row), row.revision)
-            of_meter = arrivals.c.meter_key == row.key
-            follows = connection.execute(select(arrivals.c.revision).where(of_meter, arrivals.c.revision == since)).scalar() is not None
+            own, of_meter = readings.c.meter_key == row.key, arrivals.c.meter_key == row.key
+            ends = (select(end(readings.c.start_s)).where(own).scalar_subquery() for end in (func.min, func.max))
+            oldest_s, last_s = connection.execute(select(*ends)).one()
+            asked = select(arrivals.c.revision).where(of_meter, arrivals.c.revision == since)
+            follows = oldest_s is not None and connection.execute(asked).scalar() is not None
             if follows:
-                own = of_meter & (arrivals.c.revision > since)
-                span = tuple(connection.execute(select(func.min(arrivals.c.first_s), func.max(arrivals.c.end_s)).where(own)).one())
+                since_then = of_meter & (arrivals.c.revision > since) & (arrivals.c.first_s < arrivals.c.end_s)
+                first_s, end_s = connection.execute(
+                    select(func.min(arrivals.c.first_s), func.max(arrivals.c.end_s)).where(since_then)
+                ).one()
+                span = first_s or 0, end_s or 0
             else:
-                last = connection.execute(select(func.max(readings.c.start_s)).where(readings.c.meter_key == row.key)).scalar() or 0
-                span = (last - kept_s, last + row.step_s)
-            batch = _read(connection, row.key, span[0], span[1], row.step_s)
-            return Changes(_meter(row), row.revision, (span[0], span[1]), batch, whole=not follows)
+                span = (last_s or 0) - kept_s, (last_s or 0) + row.step_s
+            batch = _read(connection, row.key, *span, row.step_s)
+            return Changes(_meter(row), row.revision, span, batch, oldest_s or 0, whole=not follows)
 
     def span(self, meter_id: str, first_s: int, end_s: int) -> Batch | None:
         """All readings of a meter from first_s up to end_s. None: no such meter here."""
@@ -165,8 +171,8 @@ class DatabaseReadings:
                 {
                     "start_s": row.start_s,
                     "power_kw": _short(row.power_kw),
-                    "covariates": {name: _short(kw) for name, kw in _object.decode(row.covariates or "{}").items()},
-                    "before": _list.decode(row.before) if row.before else [],
+                    "covariates": _short(_object.decode(row.covariates or "{}")),
+                    "before": [_short(was) for was in _list.decode(row.before or "[]")],
                 }
                 for row in connection.execute(words)
             ]
@@ -178,25 +184,24 @@ class DatabaseReadings:
             return bool(connection.execute(delete(meters).where(meters.c.id == meter_id)).rowcount or gone)
 
 
-def pruned(database: Database, now_s: int, readings_s: int, forecasts_s: int) -> tuple[int, int]:
-    """Delete what is older than these spans before now, 0 for nothing: how many readings and forecasts. Memory elsewhere follows later."""
-    gone = [0, 0]
-    with database.writing() as connection:
-        if readings_s:
-            gone[0] = connection.execute(delete(readings).where(readings.c.start_s < now_s - readings_s)).rowcount
-        if forecasts_s:
-            gone[1] = connection.execute(delete(forecasts).where(forecasts.c.last_served_s < now_s - forecasts_s)).rowcount
-    return gone[0], gone[1]
+def touched(connection: Connection, key: int, revision: int, now_s: int, span: tuple[int, int]) -> None:
+    """Raise the revision of a meter that is written to, and note the span that changed, for memory to follow."""
+    own = {"meter_key": key, "revision": revision + 1}
+    connection.execute(insert(arrivals).values(**own, arrived_s=now_s, first_s=span[0], end_s=span[1]))
+    connection.execute(delete(arrivals).where(arrivals.c.meter_key == key, arrivals.c.revision <= revision + 1 - _FOLLOWED))
+    connection.execute(update(meters).where(meters.c.key == key).values(revision=revision + 1))
 
 
-def _beginning() -> int:
-    """The revision that a new meter begins with: no other meter of its id, deleted before, had one near it."""
+def first_revision() -> int:
+    """The revision that a new or restored meter begins with: nothing that memory knows of its id, from before, has one near it."""
     return secrets.randbelow(2**32) << 20
 
 
-def _short(value: float | None) -> float | None:
-    """The shortest number that is the same in four bytes: 240.1, not 240.10000610351562."""
-    return None if value is None else float(str(np.float32(value)))
+def _short(value: Any) -> Any:
+    """The shortest number that is the same in four bytes: 240.1, not 240.10000610351562; of an object, each of its numbers."""
+    if isinstance(value, dict):
+        return {name: _short(each) for name, each in value.items()}
+    return float(str(np.float32(value))) if isinstance(value, float) else value
 
 
 def _meter(row: Any) -> Meter:

@@ -5,12 +5,42 @@ from __future__ import annotations
 import threading
 import time
 
+from sqlalchemy import delete, exists, select
+
 from wattcast.adapters.database.connection import Database
-from wattcast.adapters.database.readings import pruned
+from wattcast.adapters.database.readings import touched
+from wattcast.adapters.database.schema import forecasts, meters, readings
 from wattcast.errors import Unavailable
 
 _HOUR_S = 3_600.0
 _DAY_S = 86_400
+
+
+def pruned(database: Database, now_s: int, readings_s: int, forecasts_s: int) -> tuple[int, int]:
+    """Delete what is older than these spans before now, 0 for nothing: how many readings and forecasts. A meter stays, without any too."""
+    gone = [0, 0]
+    if readings_s:
+        old = (readings.c.meter_key == meters.c.key) & (readings.c.start_s < now_s - readings_s)
+        with database.reading() as connection:
+            keys = connection.execute(select(meters.c.key).where(exists().where(old))).scalars().all()
+        gone[0] = sum(_pruned_of(database, key, now_s, now_s - readings_s) for key in keys)
+    if forecasts_s:
+        with database.writing() as connection:
+            gone[1] = connection.execute(delete(forecasts).where(forecasts.c.last_served_s < now_s - forecasts_s)).rowcount
+    return gone[0], gone[1]
+
+
+def _pruned_of(database: Database, key: int, now_s: int, before_s: int) -> int:
+    """One meter at a time, so that nobody who sends readings waits for all of them."""
+    with database.writing() as connection:
+        revision = connection.execute(select(meters.c.revision).where(meters.c.key == key).with_for_update()).scalar()
+        if revision is None:
+            return 0
+        gone = connection.execute(delete(readings).where(readings.c.meter_key == key, readings.c.start_s < before_s)).rowcount
+        if gone:
+            # No span of what is left changed: memory drops what is older than the oldest.
+            touched(connection, key, revision, now_s, (before_s, before_s))
+        return gone
 
 
 class Retention:

@@ -93,5 +93,5 @@ keys = Table(
 
 settings = Table("setting", metadata, Column("name", String(100), primary_key=True), Column("value", Text, nullable=False))
 
-# What a backup holds: a secret is no reading.
-kept_in_backups = (meters, readings, arrivals, forecasts)
+# What a backup holds: a secret is no reading, and memory does not outlive a database.
+kept_in_backups = (meters, readings, forecasts)

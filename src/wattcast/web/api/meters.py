@@ -164,7 +164,8 @@ def delete_meter(meter_id: str) -> None:
 
     Models that were trained for it stay, and so do the readings that they were registered with.
     """
-    if not re.fullmatch(METER_ID, meter_id) or not site().live.readings.delete(meter_id):
+    live = site().live
+    if not re.fullmatch(METER_ID, meter_id) or not live.written_behind.forget(meter_id, live.readings.delete):
         raise NotFound(f'no reading of meter "{meter_id}" has arrived here', "GET /api/v1/meters lists those that are known")
 
 
