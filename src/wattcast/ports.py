@@ -66,8 +66,8 @@ class ReadingStore(Protocol):
         """
         ...
 
-    def meters(self) -> tuple[StoredMeter, ...]:
-        """Every meter with readings here, in the order of their ids."""
+    def meters(self, only: str = "") -> tuple[StoredMeter, ...]:
+        """Every meter with readings here, in the order of their ids; `only` the one called so, where that is given."""
         ...
 
     def meter(self, meter_id: str) -> StoredMeter | None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from sqlalchemy import func, select
 
-from wattcast.adapters.database import HEAD, Database, DatabaseReadings
+from wattcast.adapters.database import HEAD, Database, DatabaseReadings, schema
 from wattcast.adapters.files import FileSnapshots
 from wattcast.adapters.live import LiveReadings
 from wattcast.errors import BadRequest, Unavailable
@@ -245,3 +248,33 @@ def test_memory_follows_the_database(readings: ReadingStore, tmp_path: Path) -> 
     again = live.latest("barn", 3600)
     assert again is not None
     assert (again.meter.zone, len(again)) == ("UTC", 2)
+
+
+def test_who_reads_sees_one_moment(database: Database, connect_database: Callable[[], Database]) -> None:
+    """What another writes meanwhile is there for the next who reads: a backup never has readings without their meter."""
+    DatabaseReadings(database).put(METER, batch(), NOW_S)
+    count = select(func.count()).select_from(schema.readings)
+    with database.reading() as connection:
+        assert connection.execute(count).scalar() == 48
+        DatabaseReadings(connect_database()).put(replace(METER, id="attic"), batch(), NOW_S)
+        assert connection.execute(count).scalar() == 48
+    with database.reading() as connection:
+        assert connection.execute(count).scalar() == 96
+
+
+def test_one_meter_is_told_alone(readings: ReadingStore) -> None:
+    """With the count and the span of its own readings, or of none."""
+    readings.put(METER, batch(), NOW_S)
+    readings.put(replace(METER, id="attic"), batch(24), NOW_S)
+    assert readings.meters(only="attic") == readings.meters()[:1]
+    assert readings.meters(only="house") == ()
+
+
+def test_a_file_that_another_is_writing_to_is_waited_for(tmp_path: Path) -> None:
+    """SQLite refuses at once to change a file over to writing ahead that another has begun to write to."""
+    file = tmp_path / "wattcast.db"
+    with closing(sqlite3.connect(file, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("create table theirs (number)")
+        other.execute("begin immediate")
+        threading.Timer(0.2, lambda: other.execute("rollback")).start()
+        assert Database(f"sqlite:///{file}").upgrade() == ""

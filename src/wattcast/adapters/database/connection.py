@@ -26,6 +26,7 @@ from wattcast.adapters.database.schema import HEAD
 from wattcast.errors import BadParams, Unavailable
 
 _WAIT_MS = 10_000
+_AGAIN_S = 0.01
 _WAIT_POSTGRESQL_S = 3
 # The second: how long what was sent may stay unconfirmed. https://www.postgresql.org/docs/current/libpq-connect.html
 _PATIENCE_POSTGRESQL = {"connect_timeout": _WAIT_POSTGRESQL_S, "tcp_user_timeout": _WAIT_POSTGRESQL_S * 1000}
@@ -110,12 +111,16 @@ class Database:
     def _begun(self, *, writes: bool) -> Iterator[Connection]:
         try:
             self._expect_tables()
-            with self._connected().execution_options(**{_WRITES: writes}) as connection, connection.begin():
+            with self._connected().execution_options(**self._options(writes=writes)) as connection, connection.begin():
                 yield connection
         except (OperationalError, ProgrammingError) as cause:
             raise Unavailable(f"the database {self.name} does not answer: {_first_line(cause.orig or cause)}", _HINT) from cause
         except DBAPIError as cause:
             raise Unavailable(f"the database {self.name} refuses: {_first_line(cause.orig or cause)}", _HINT) from cause
+
+    def _options(self, *, writes: bool) -> dict[str, Any]:
+        """Whoever reads sees one moment: SQLite always does so, PostgreSQL when it is told."""
+        return {_WRITES: writes} | ({} if self.sqlite or writes else {"isolation_level": "REPEATABLE READ"})
 
     def _connected(self) -> Connection:
         """A connection that answers. Raises Unavailable, at once where it was waited for in vain a moment ago."""
@@ -195,8 +200,9 @@ def _as_transactions_are_meant(engine: Engine) -> None:
     @event.listens_for(engine, "connect")
     def _opened(connection: Any, _: Any) -> None:
         connection.isolation_level = None
-        for pragma in (f"busy_timeout = {_WAIT_MS}", "journal_mode = wal", "synchronous = full", "foreign_keys = on"):
+        for pragma in (f"busy_timeout = {_WAIT_MS}", "synchronous = full", "foreign_keys = on"):
             connection.execute(f"pragma {pragma}")
+        _write_ahead(connection)
 
     @event.listens_for(engine, "begin")
     def _begun(connection: Connection) -> None:
@@ -217,6 +223,21 @@ def _still_answers(connection: Any, *_: Any) -> None:
             pass
     except connection.Error as cause:
         raise InvalidatePoolError(str(cause)) from cause
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Have the file written ahead. Whoever changes it over needs it alone for a moment, for which SQLite itself does not wait."""
+    ends_at = time.monotonic() + _WAIT_MS / 1000
+    while True:
+        try:
+            if connection.execute("pragma journal_mode").fetchone()[0] != "wal":
+                connection.execute("pragma journal_mode = wal")
+        except sqlite3.OperationalError as cause:
+            if cause.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= ends_at:
+                raise
+            time.sleep(_AGAIN_S)
+        else:
+            return
 
 
 def _first_line(cause: object) -> str:

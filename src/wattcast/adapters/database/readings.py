@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from itertools import islice
 from typing import Any
 
 import msgspec
-import numpy as np
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from wattcast.adapters.database.connection import Database
+from wattcast.adapters.database.rows import compared, read_span, rows_of, short
 from wattcast.adapters.database.schema import arrivals, forecasts, meters, readings
 from wattcast.errors import BadRequest
 from wattcast.forecasting.forecast import iso
 from wattcast.meter.arrivals import Batch, Changes, Counts, StoredMeter
-from wattcast.meter.clock import Instants
-from wattcast.meter.table import Meter, Values
+from wattcast.meter.table import Meter
 
 # Memory that is further behind than so many changes of a meter reads all of it again.
 _FOLLOWED = 1_000
+_AT_ONCE = 10_000
 _COLUMNS = ("meter_key", "start_s", "power_kw", "covariates")
 _json = msgspec.json.Encoder()
 _object = msgspec.json.Decoder(dict[str, float | None])
-_objects = msgspec.json.Decoder(list[dict[str, float | None]])
 _list = msgspec.json.Decoder(list[dict[str, Any]])
 
 
@@ -44,8 +43,8 @@ class DatabaseReadings:
             key, revision = self._meter_to_write(connection, meter, batch.step_s)
             if not len(batch):
                 return Counts()
-            known = _read(connection, key, int(batch.start_s[0]), int(batch.start_s[-1]) + 1, batch.step_s)
-            new, corrected = _compared(batch, known)
+            known = read_span(connection, key, int(batch.start_s[0]), int(batch.start_s[-1]) + 1, batch.step_s)
+            new, corrected = compared(batch, known)
             self._insert(connection, key, batch.rows(new))
             self._correct(connection, key, batch.rows(corrected), known, iso(now_s, "UTC"))
             changed = batch.rows(new | corrected)
@@ -76,11 +75,11 @@ class DatabaseReadings:
         return row.key, row.revision
 
     def _insert(self, connection: Connection, key: int, batch: Batch) -> None:
-        rows = ((key, *row) for row in _rows(batch))
+        rows = ((key, *row) for row in rows_of(batch))
         if self._database.sqlite:
             words = f"insert into reading ({', '.join(_COLUMNS)}) values (?, ?, ?, ?)"  # noqa: S608 (names of ours)
-            if len(batch):
-                connection.exec_driver_sql(words, list(rows))
+            while part := list(islice(rows, _AT_ONCE)):
+                connection.exec_driver_sql(words, part)
             return
         driver: Any = connection.connection.driver_connection
         with driver.cursor() as cursor, cursor.copy(f"copy reading ({', '.join(_COLUMNS)}) from stdin") as copy:
@@ -95,9 +94,9 @@ class DatabaseReadings:
         span = readings.c.start_s.between(int(batch.start_s[0]), int(batch.start_s[-1]))
         words = select(readings.c.start_s, readings.c.before).where(readings.c.meter_key == key, span, readings.c.before.is_not(None))
         before = {row[0]: _list.decode(row[1]) for row in connection.execute(words)}
-        old = {row[0]: row for row in _rows(known)}
+        old = {row[0]: row for row in rows_of(known)}
         changes = []
-        for start_s, power_kw, covariates in _rows(batch):
+        for start_s, power_kw, covariates in rows_of(batch):
             _, power_before, covariates_before = old[start_s]
             was = _object.decode(covariates_before) if covariates_before else {}
             sent = dict.fromkeys(batch.covariates) | (_object.decode(covariates) if covariates else {})
@@ -109,18 +108,20 @@ class DatabaseReadings:
         values: dict[str, Any] = {"power_kw": bindparam("kw"), "covariates": bindparam("beside"), "before": bindparam("kept")}
         connection.execute(update(readings).where(here).values(values), changes)
 
-    def meters(self) -> tuple[StoredMeter, ...]:
-        """Every meter with readings here, in the order of their ids."""
+    def meters(self, only: str = "") -> tuple[StoredMeter, ...]:
+        """Every meter with readings here, in the order of their ids; `only` the one called so, where that is given."""
         spans = select(
             readings.c.meter_key,
             func.count().label("count"),
             func.min(readings.c.start_s).label("first_s"),
             func.max(readings.c.start_s).label("last_s"),
         ).group_by(readings.c.meter_key)
+        if only:
+            spans = spans.join(meters, meters.c.key == readings.c.meter_key).where(meters.c.id == only)
         inner = spans.subquery()
+        words = select(meters, inner).outerjoin(inner, inner.c.meter_key == meters.c.key).order_by(meters.c.id)
         with self._database.reading() as connection:
-            found = connection.execute(select(meters, inner).outerjoin(inner, inner.c.meter_key == meters.c.key).order_by(meters.c.id))
-            return tuple(_stored(row) for row in found)
+            return tuple(_stored(row) for row in connection.execute(words.where(meters.c.id == only) if only else words))
 
     def meter(self, meter_id: str) -> StoredMeter | None:
         """What is known of a meter, without its count and span, or None where it never sent a reading."""
@@ -153,14 +154,14 @@ class DatabaseReadings:
                 span = first_s or 0, end_s or 0
             else:
                 span = (last_s or 0) - kept_s, (last_s or 0) + row.step_s
-            batch = _read(connection, row.key, *span, row.step_s)
+            batch = read_span(connection, row.key, *span, row.step_s)
             return Changes(_meter(row), row.revision, span, batch, oldest_s or 0, whole=not follows)
 
     def span(self, meter_id: str, first_s: int, end_s: int) -> Batch | None:
         """All readings of a meter from first_s up to end_s. None: no such meter here."""
         with self._database.reading() as connection:
             row = connection.execute(select(meters).where(meters.c.id == meter_id)).one_or_none()
-            return None if row is None else _read(connection, row.key, first_s, end_s, row.step_s)
+            return None if row is None else read_span(connection, row.key, first_s, end_s, row.step_s)
 
     def page(self, meter_id: str, first_s: int, end_s: int, limit: int) -> list[dict[str, Any]]:
         """At most `limit` readings from first_s up to end_s: start_s, power_kw, covariates and what stood there before."""
@@ -170,9 +171,9 @@ class DatabaseReadings:
             return [
                 {
                     "start_s": row.start_s,
-                    "power_kw": _short(row.power_kw),
-                    "covariates": _short(_object.decode(row.covariates or "{}")),
-                    "before": [_short(was) for was in _list.decode(row.before or "[]")],
+                    "power_kw": short(row.power_kw),
+                    "covariates": short(_object.decode(row.covariates or "{}")),
+                    "before": [short(was) for was in _list.decode(row.before or "[]")],
                 }
                 for row in connection.execute(words)
             ]
@@ -197,13 +198,6 @@ def first_revision() -> int:
     return secrets.randbelow(2**32) << 20
 
 
-def _short(value: Any) -> Any:
-    """The shortest number that is the same in four bytes: 240.1, not 240.10000610351562; of an object, each of its numbers."""
-    if isinstance(value, dict):
-        return {name: _short(each) for name, each in value.items()}
-    return float(str(np.float32(value))) if isinstance(value, float) else value
-
-
 def _meter(row: Any) -> Meter:
     return Meter(row.id, row.zone, row.flow, row.holidays, bool(row.simulated))
 
@@ -211,50 +205,3 @@ def _meter(row: Any) -> Meter:
 def _stored(row: Any) -> StoredMeter:
     end_s = None if row.last_s is None else row.last_s + row.step_s
     return StoredMeter(_meter(row), row.step_s, row.revision, row.count or 0, row.first_s, end_s)
-
-
-def _read(connection: Connection, key: int, first_s: int, end_s: int, step_s: int) -> Batch:
-    """All readings from first_s up to end_s."""
-    own = (readings.c.meter_key == key) & (readings.c.start_s >= first_s) & (readings.c.start_s < end_s)
-    words = select(readings.c.start_s, readings.c.power_kw, readings.c.covariates).where(own)
-    rows = connection.execute(words.order_by(readings.c.start_s)).all()
-    starts: Instants = np.array([row[0] for row in rows], dtype=np.int64)
-    columns = {"power_kw": np.array([row[1] for row in rows], dtype=np.float32)}
-    if any(row[2] for row in rows):
-        # One list decodes in a tenth of the time of its parts.
-        beside = _objects.decode("[" + ",".join(row[2] or "{}" for row in rows) + "]")
-        names = dict.fromkeys(name for each in {tuple(each) for each in beside} for name in each)
-        columns |= {name: np.array([each.get(name) for each in beside], dtype=np.float32) for name in names}
-    return Batch(step_s, starts, columns.pop("power_kw"), columns)
-
-
-def _compared(batch: Batch, known: Batch) -> tuple[np.ndarray, np.ndarray]:
-    """Which readings of the batch are not known, and which are known otherwise. A column that the batch lacks is not compared."""
-    at = np.searchsorted(known.start_s, batch.start_s)
-    there = np.zeros(len(batch), dtype=bool)
-    inside = at < len(known)
-    there[inside] = known.start_s[at[inside]] == batch.start_s[inside]
-    differs = np.zeros(len(batch), dtype=bool)
-    nowhere = np.full(len(known), np.nan, dtype=np.float32)
-    for name, values in batch.columns().items():
-        old = known.columns().get(name, nowhere)[at[there]]
-        differs[there] |= ~((values[there] == old) | (np.isnan(values[there]) & np.isnan(old)))
-    return ~there, differs
-
-
-def _rows(batch: Batch) -> Iterator[tuple[int, float | None, str | None]]:
-    """start_s, power_kw and covariates of every reading as the database takes them."""
-    power = _plain(batch.power_kw)
-    if not batch.covariates:
-        yield from ((start, kw, None) for start, kw in zip(batch.start_s.tolist(), power, strict=True))
-        return
-    columns: Mapping[str, list[float | None]] = {name: _plain(values) for name, values in batch.covariates.items()}
-    names, encode = list(columns), _json.encode
-    for start, kw, *values in zip(batch.start_s.tolist(), power, *columns.values(), strict=True):
-        measured = {name: value for name, value in zip(names, values, strict=True) if value is not None}
-        yield start, kw, encode(measured).decode() if measured else None
-
-
-def _plain(values: Values) -> list[float | None]:
-    """As Python's numbers, None where not measured."""
-    return [None if value != value else value for value in values.tolist()]  # noqa: PLR0124 (NaN alone is not itself)

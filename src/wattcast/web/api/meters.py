@@ -49,7 +49,7 @@ def meter(meter_id: str) -> MeterDetails:
     """
     here = site()
     found = _known(meter_id)
-    stored = next((each for each in here.live.readings.meters() if each.meter.id == meter_id), None)
+    stored = next(iter(here.live.readings.meters(only=meter_id)), None)
     slots = [slot for slot in here.service.manifest.slots.values() if slot.meter == meter_id]
     quality = next((record.quality for record in map(here.service.record_of, slots) if record), None)
     arrived = verdicts().of(stored, here.live.readings) if stored else None
