@@ -42,12 +42,16 @@ _POLICY = [
     "frame-ancestors 'none'",
 ]
 _HEADERS = [
-    ("Content-Security-Policy", "; ".join(_POLICY)),
-    ("X-Content-Type-Options", "nosniff"),
-    ("X-Frame-Options", "DENY"),
-    ("Referrer-Policy", "same-origin"),
-    ("Cross-Origin-Opener-Policy", "same-origin"),
-    ("Cache-Control", "no-cache"),
+    (name.lower(), (name, value))
+    for name, value in {
+        "Content-Security-Policy": "; ".join(_POLICY),
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "DENY",
+        "Referrer-Policy": "same-origin",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cache-Control": "no-cache",
+        "Vary": "Accept",
+    }.items()
 ]
 
 
@@ -152,12 +156,10 @@ def plotly() -> Response:
 
 
 def _guarded(response: Response) -> Response:
-    given = {name.lower() for name in response.headers.keys()}  # noqa: SIM118 (headers are no mapping: keys are what repeats)
-    response.headers.extend([header for header in _HEADERS if header[0].lower() not in given])
+    given = {name.lower() for name, _ in response.headers}
+    response.headers.extend([header for name, header in _HEADERS if name not in given])
     if request.is_secure and "strict-transport-security" not in given:
         response.headers.add("Strict-Transport-Security", _FOR_A_YEAR)
     if "vary" in given:
         response.vary.add("Accept")
-    else:
-        response.headers.add("Vary", "Accept")
     return response

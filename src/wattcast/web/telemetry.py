@@ -10,7 +10,6 @@ import os
 import re
 import sys
 import time
-import uuid
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
@@ -100,7 +99,7 @@ def request_id() -> str:
 def _begins() -> None:
     g.began = time.perf_counter()
     sent = request.headers.get("X-Request-ID", "")
-    g.request_id = sent if _REQUEST_ID.fullmatch(sent) else uuid.uuid4().hex
+    g.request_id = sent if _REQUEST_ID.fullmatch(sent) else os.urandom(16).hex()
 
 
 def _ends(response: Response) -> Response:

@@ -134,8 +134,9 @@ def answer_of(made: Forecast, notes: tuple[str, ...] = (), wanted: list[float] |
     if not made.version and bool((made.steps.values[:, 1:] == made.steps.values[:, 1:2]).all()):
         given = ()
     places = {name: place for place, (name, level) in enumerate(zip(made.steps.names, levels, strict=True), 1) if level in given}
+    whole = len(places) == len(levels)
     steps = [
-        ForecastStep(start, row[0], {name: row[place] for name, place in places.items()})
+        ForecastStep(start, row[0], dict(zip(places, row[1:], strict=True) if whole else ((name, row[at]) for name, at in places.items())))
         for start, row in zip(iso_each(made.steps.starts_s, made.zone), made.steps.rounded(), strict=True)
     ]
     day = {

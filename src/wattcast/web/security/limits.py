@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
+from functools import lru_cache
+from typing import cast
 
 from flask import Flask, Response, g, request
 from limits import RateLimitItem, parse_many
 from limits.errors import ConfigurationError, StorageError
-from limits.storage import MemoryStorage, storage_from_string
-from limits.strategies import FixedWindowRateLimiter
+from limits.storage import MemoryStorage, Storage, storage_from_string
 from werkzeug.exceptions import TooManyRequests
 
 from wattcast.config import Settings
@@ -20,6 +21,7 @@ _REDIS_WAIT_S = 0.5
 # A Redis that did not answer is left alone for so long: every answer would wait for it.
 _LEFT_ALONE_S = 5.0
 _PREFIX = "wattcast"
+_KEYS_REMEMBERED = 1_024
 
 
 class _Counts(MemoryStorage):
@@ -51,12 +53,13 @@ class Limit:
 
     def __init__(self, item: RateLimitItem, redis: str) -> None:
         self._item = item
-        self._own = FixedWindowRateLimiter(_Counts())
-        self._shared = None
+        self._own: Storage = _Counts()
+        self._shared: Storage | None = None
+        self._key_of = lru_cache(maxsize=_KEYS_REMEMBERED)(lambda who: item.key_for(_PREFIX, who))
         self._again_at = 0.0
         if redis:
             waits = {"socket_connect_timeout": _REDIS_WAIT_S, "socket_timeout": _REDIS_WAIT_S}
-            self._shared = FixedWindowRateLimiter(storage_from_string(redis, wrap_exceptions=True, **waits))
+            self._shared = cast("Storage", storage_from_string(redis, wrap_exceptions=True, **waits))
 
     def spent(self, who: str) -> tuple[bool, int, float]:
         """Whether one more is too many, how many are left, and when the window ends, seconds since the epoch."""
@@ -67,10 +70,11 @@ class Limit:
                 self._again_at = time.monotonic() + _LEFT_ALONE_S
         return self._asked(self._own, who)
 
-    def _asked(self, limiter: FixedWindowRateLimiter, who: str) -> tuple[bool, int, float]:
-        allowed = limiter.hit(self._item, _PREFIX, who)
-        window = limiter.get_window_stats(self._item, _PREFIX, who)
-        return not allowed, window.remaining, window.reset_time
+    def _asked(self, counts: Storage, who: str) -> tuple[bool, int, float]:
+        # The library's fixed window asks for the count once more.
+        key, item = self._key_of(who), self._item
+        count = counts.incr(key, item.get_expiry())
+        return count > item.amount, max(item.amount - count, 0), counts.get_expiry(key)
 
 
 def register(app: Flask, settings: Settings) -> None:
@@ -81,6 +85,7 @@ def register(app: Flask, settings: Settings) -> None:
     if not settings.limit:
         return
     item = _item(settings.limit)
+    most = str(item.amount)
     try:
         limit = Limit(item, settings.redis)
     except ConfigurationError as cause:
@@ -99,8 +104,8 @@ def register(app: Flask, settings: Settings) -> None:
     def _told(response: Response) -> Response:
         if "limited" in g:
             left, ends_at = g.limited
-            told = {"Limit": item.amount, "Remaining": left, "Reset": int(ends_at)}
-            response.headers.extend([(f"X-RateLimit-{name}", str(value)) for name, value in told.items()])
+            told = [("X-RateLimit-Remaining", str(left)), ("X-RateLimit-Reset", str(int(ends_at)))]
+            response.headers.extend([("X-RateLimit-Limit", most), *told])
             if response.status_code == TooManyRequests.code:
                 response.headers.set("Retry-After", str(max(int(ends_at - time.time()) + 1, 1)))
         return response
