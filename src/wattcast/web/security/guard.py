@@ -181,7 +181,7 @@ def _pass() -> ResponseReturnValue | None:
         g.key = key_given()
     if who() is not None:
         return None
-    if request.method == "GET" and not header and not wants_json() and not for_programs():
+    if request.method in ("GET", "HEAD") and not header and not wants_json() and not for_programs():
         return redirect(url_for("login.enter", next=request.full_path.rstrip("?")), 303)
     raise Unauthorized("this key does not count" if header else "a key is needed", _HINT)
 
