@@ -39,7 +39,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "alembic": ("adapters/database",),
     "msgspec": ("adapters/database", "web"),
     "flask": ("web",),
-    "gunicorn": ("web/server.py", "web/patience.py", "web/unreadable.py"),
+    "gunicorn": ("web/server.py", "web/broken.py", "web/patience.py", "web/unreadable.py"),
     "limits": ("web/security/limits.py",),
     "flask_caching": ("web/cache.py",),
     "cachelib": ("web/cache.py",),

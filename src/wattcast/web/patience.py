@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import errno
 import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, ClassVar
 
-from gunicorn.http.errors import ChunkMissingTerminator, InvalidChunkExtension, InvalidChunkSize, NoMoreData
 from gunicorn.workers.gthread import ThreadWorker
 
+from wattcast.web.broken import TooSlow
 from wattcast.web.unreadable import refusal_of
 
 # Whoever sends faster than this is never given up, however much it is; bytes a second.
@@ -22,16 +21,6 @@ _SENDING_S = 60.0
 _TAKEN_IN_BYTES = 256 * 1024 * 1024
 _TAKEN_IN_S = 5.0
 _CHUNK_BYTES = 64 * 1024
-
-# What reading a body raises that is not as HTTP has it.
-BROKEN_BODY = (ChunkMissingTerminator, InvalidChunkExtension, InvalidChunkSize, NoMoreData)
-
-
-class TooSlow(ConnectionError):
-    """A client took too long. Where there is no request yet, gunicorn takes it for a client that has gone."""
-
-    def __init__(self) -> None:
-        super().__init__(errno.ECONNRESET, "the request took too long to arrive")
 
 
 class PatientSocket:

@@ -24,7 +24,7 @@ from wattcast.errors import (
     Unavailable,
     WattcastError,
 )
-from wattcast.web.patience import BROKEN_BODY, TooSlow
+from wattcast.web.broken import BROKEN_BODY, TooSlow
 
 log = structlog.get_logger("wattcast")
 
