@@ -71,8 +71,8 @@ def test_a_time_that_never_was_is_refused(client: FlaskClient) -> None:
         assert refused.status_code == 422 or path.startswith("house/readings")
     said = put(client, PARIS, night, "csv")
     assert (said["same"], said["corrected"], said["refused"]) == (4, 0, 1)
-    assert "1 times that the clock of Europe/Paris skips were read an hour later" in said["notes"]
-    assert "1 readings were left out: another reading of its instant follows" in said["notes"]
+    assert "read an hour later, for the clock of Europe/Paris skips their time: 1" in said["notes"]
+    assert "left out, for another reading of its instant follows: 1" in said["notes"]
 
 
 @pytest.mark.parametrize("kind", ["json", "ndjson", "csv"])
@@ -84,7 +84,7 @@ def test_of_two_readings_of_one_instant_the_last_counts_and_the_other_is_counted
     assert [one["line"] for one in said["refusals"]] == ([2] if kind != "csv" else [])
     assert sorted(kept(client).values()) == [1.0, 3.0, 4.0, 5.0]
     asked = client.post("/api/v1/forecast", json={"task": "day_ahead", "readings": sent}).get_json()
-    assert asked["notes"] == ["1 readings were left out: another reading of its instant follows"]
+    assert asked["notes"] == ["left out, for another reading of its instant follows: 1"]
 
 
 def test_a_year_that_is_none_spoils_no_other_line(client: FlaskClient) -> None:

@@ -125,3 +125,11 @@ def test_what_follows_from_the_clock_has_no_tag(store: Path, browse: Browse) -> 
     answer = browse(store).get("/api/v1/meters/house/forecast")
     assert answer.get_json()["tier"] == "profile"
     assert "ETag" not in answer.headers
+
+
+def test_without_any_model_it_is_said_what_to_do(tmp_path: Path, browse: Browse) -> None:
+    """Readings are kept; a forecast is 503 until something is registered, for nobody knows a task."""
+    client = browse(tmp_path / "empty")
+    assert client.put("/api/v1/meters/home/readings", json={"readings": hours(48)}).status_code == 200
+    refused = client.get("/api/v1/meters/home/forecast")
+    assert (refused.status_code, refused.get_json()["hint"]) == (503, "train one first: make run")

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Mapping
 from functools import cached_property
 
-from wattcast.errors import BadBundle, BadRequest, RegistryConflict
+from wattcast.errors import BadBundle, BadRequest, RegistryConflict, Unavailable
 from wattcast.forecasting.bundle import Manifest, manifest_of, open_bundle
 from wattcast.forecasting.families import family_of
 from wattcast.forecasting.model import Model
@@ -109,10 +109,12 @@ class RegisteredModels:
         return slot
 
     def step_of(self, task: str) -> int:
-        """The resolution of a task in seconds. Raises BadRequest where no meter has such a task."""
+        """The resolution of a task in seconds. Raises BadRequest where no meter has such a task, Unavailable where there is none."""
         for slot in self.manifest.slots.values():
             if slot.task == task:
                 return slot.step_s
+        if not self.manifest.slots:
+            raise Unavailable("no model is registered, so that no task is known", "train one first: make run")
         raise no_such_task(task, "any", {slot.task for slot in self.manifest.slots.values()})
 
     def record_of(self, slot: Slot) -> Record | None:

@@ -200,7 +200,7 @@ def _listen(settings: Settings, *, port_given: bool, say: Say) -> socket.socket:
             say(f"port {settings.port} is {why}: using {port}")
         return listener
     ports = str(settings.port) if last == settings.port else f"{settings.port} to {last}"
-    raise Unavailable(f"port {ports} is {why}", "stop what listens there, or choose another port: PORT=5001")
+    raise Unavailable(f"port {ports} is {why}", "stop what listens there, or choose another port: --port 5001 (PORT=5001 with make)")
 
 
 def _bound(host: str, port: int) -> socket.socket:

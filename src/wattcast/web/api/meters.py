@@ -27,7 +27,7 @@ from wattcast.web.api.operations import encoded, operation, unless_known, untagg
 from wattcast.web.api.sent import CSV, NDJSON, readings_sent
 from wattcast.web.arriving import LARGEST_FILE_BYTES, meant
 from wattcast.web.pages import site
-from wattcast.web.security.guard import sees
+from wattcast.web.security.guard import not_known, sees
 
 _EVER_S = 2**53
 
@@ -180,7 +180,7 @@ def _came(meter_id: str, logged: LoggedForecast) -> MeterTable | None:
 def _known(meter_id: str) -> Meter:
     found = site().known_meter(meter_id)
     if found is None:
-        raise NotFound(f'meter "{meter_id}" is not known', "GET /api/v1/meters lists those that are known")
+        raise not_known(meter_id)
     return found
 
 

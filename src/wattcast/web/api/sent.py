@@ -61,7 +61,7 @@ def table_of(readings: list[Reading], meter: Meter, resolution_s: int | None, st
     resolution_s = resolution_of(read.seconds, resolution_s or (step_s if len(readings) == 1 else None))
     batch = Batch.of(resolution_s, read.seconds, _columns_of(readings))
     lost = len(readings) - len(batch)
-    notes = (*read.notes, f"{lost} readings were left out: {_AGAIN}") if lost else read.notes
+    notes = (*read.notes, _left_out(lost)) if lost else read.notes
     return at_step(grid_of(meter, batch, "readings"), step_s, task), notes
 
 
@@ -168,6 +168,10 @@ class _Taken:
         return {name: np.concatenate([b.get(name, nan) for b, nan in zip(self._blocks, empty, strict=True)]) for name in names}
 
 
+def _left_out(count: int) -> str:
+    return f"left out, for {_AGAIN}: {count}"
+
+
 def _followed(seconds: Instants, faults: dict[int, str]) -> npt.NDArray[np.bool_]:
     """Which of the moments without a fault come again later on: the last counts."""
     again = np.zeros(len(seconds), dtype=bool)
@@ -197,7 +201,9 @@ def _listed() -> Iterable[tuple[int, msgspec.Raw]]:
     except msgspec.ValidationError as cause:
         raise refusal(cause) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as cause:
-        raise BadRequest(f"the body is not JSON: {cause}", 'send {"readings": [..]}, or one reading a line as NDJSON') from None
+        raise BadRequest(
+            f"the body is not JSON: {cause}", 'send {"readings": [..]}; NDJSON and meter files need their Content-Type, such as text/csv'
+        ) from None
     return enumerate(sent.readings, 1)
 
 
@@ -214,8 +220,8 @@ def _csv(meter: Meter, facts: MeterFacts) -> Sent:
         raise BadMeterFile(f"the body: {largest:g} kW is more than any meter measures", "say the unit: kW, W, kWh or Wh")
     batch = batch_of_file(readings, facts.resolution_s)
     lost = len(readings.frame) - len(batch)
-    again = (f"{lost} readings were left out: {_AGAIN}",) if lost else ()
-    never = (f"{readings.skipped_hour_rows} times that the clock of {meter.zone} skips were read an hour later",)
+    again = (_left_out(lost),) if lost else ()
+    never = (f"read an hour later, for the clock of {meter.zone} skips their time: {readings.skipped_hour_rows}",)
     return Sent(batch, lost, notes=(*readings.notes, *readings.doubts, *(never if readings.skipped_hour_rows else ()), *again))
 
 

@@ -136,7 +136,15 @@ def require(scope: str, meter: str = "") -> None:
     if not key.may(scope):
         raise Forbidden(f"this key does not allow {scope}", f"it allows {', '.join(key.scopes)}")
     if meter and not key.sees(meter):
-        raise NotFound(f'meter "{meter}" is not known', "GET /api/v1/meters lists those that are known")
+        raise not_known(meter)
+
+
+def not_known(meter: str) -> NotFound:
+    """The refusal of a meter that is not there for this request, with a hint that its key can follow."""
+    key = who()
+    listed = key is None or key.may("readings:read")
+    hint = "GET /api/v1/meters lists those that are known" if listed else "check its name, and which meter the key is for"
+    return NotFound(f'meter "{meter}" is not known', hint)
 
 
 def all_is_told() -> bool:
