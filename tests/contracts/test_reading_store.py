@@ -8,10 +8,11 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
 
 from wattcast.adapters.database import HEAD, Database, DatabaseReadings, schema
 from wattcast.adapters.files import FileSnapshots
@@ -278,3 +279,18 @@ def test_a_file_that_another_is_writing_to_is_waited_for(tmp_path: Path) -> None
         other.execute("begin immediate")
         threading.Timer(0.2, lambda: other.execute("rollback")).start()
         assert Database(f"sqlite:///{file}").upgrade() == ""
+
+
+def test_a_connection_that_is_lost_as_it_is_taken_is_one_that_does_not_answer(database: Database) -> None:
+    """Whatever the driver says of it; who asks again gets another."""
+    readings = DatabaseReadings(database)
+    readings.put(METER, batch(), NOW_S)
+
+    def lost(connection: Any, *_: Any) -> None:
+        connection.close()
+
+    event.listen(database._engine, "checkout", lost)
+    with pytest.raises(Unavailable, match=r"does not answer|refuses"):
+        readings.meters()
+    event.remove(database._engine, "checkout", lost)
+    assert len(readings.meters()) == 1

@@ -117,6 +117,9 @@ class Database:
             raise Unavailable(f"the database {self.name} does not answer: {_first_line(cause.orig or cause)}", _HINT) from cause
         except DBAPIError as cause:
             raise Unavailable(f"the database {self.name} refuses: {_first_line(cause.orig or cause)}", _HINT) from cause
+        except self._engine.dialect.loaded_dbapi.Error as cause:
+            # Of a connection that was lost before its transaction began SQLAlchemy passes on what the driver says.
+            raise Unavailable(f"the database {self.name} does not answer: {_first_line(cause)}", _HINT) from cause
 
     def _options(self, *, writes: bool) -> dict[str, Any]:
         """Whoever reads sees one moment: SQLite always does so, PostgreSQL when it is told."""

@@ -190,7 +190,7 @@ def _pass() -> ResponseReturnValue | None:
     if who() is not None:
         return None
     if request.method in ("GET", "HEAD") and not header and not wants_json() and not for_programs():
-        return redirect(url_for("login.enter", next=request.full_path.rstrip("?")), 303)
+        return redirect(url_for("login.enter", next=request.full_path.rstrip("?") if request.url_rule else None), 303)
     raise Unauthorized("this key does not count" if header else "a key is needed", _HINT)
 
 
