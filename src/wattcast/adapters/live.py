@@ -15,7 +15,7 @@ from wattcast.meter.table import Meter, MeterTable
 from wattcast.ports import ReadingStore, Snapshots
 
 # What any model or baseline looks back on fits in here twice over.
-KEPT_S = 400 * 86_400
+_KEPT_S = 400 * 86_400
 
 
 @dataclass(eq=False)
@@ -65,6 +65,12 @@ class LiveReadings:
         if registered is None or (arrived.start_s - registered.start_s) % step_s:
             return arrived
         return overlaid(registered, arrived)
+
+    def of_then(self, meter: str, step_s: int, origin_s: int) -> MeterTable | None:
+        """What an answer from a moment of long ago looks at; None where `latest` has all of that."""
+        if self.since(meter) <= origin_s - _KEPT_S // 2:
+            return None
+        return self.spanning(meter, step_s, origin_s - _KEPT_S, origin_s + _KEPT_S)
 
     def since(self, meter: str) -> int:
         """The instant from which on memory has all that arrived of a meter; 0 where nothing did."""
@@ -129,7 +135,7 @@ class LiveReadings:
         return kept
 
     def _brought_up(self, meter_id: str, kept: _Kept | None) -> _Kept | None:
-        changed = self._store.changes(meter_id, kept.revision if kept else 0, KEPT_S)
+        changed = self._store.changes(meter_id, kept.revision if kept else 0, _KEPT_S)
         if changed is None:
             self._kept.pop(meter_id, None)
             return None
@@ -138,8 +144,8 @@ class LiveReadings:
         batch, before = changed.batch, None if changed.whole or kept is None else kept.batch
         if before is not None:
             batch = batch.over(before.rows(before.start_s >= changed.oldest_s), *changed.span)
-        if len(batch) and batch.start_s[0] < batch.start_s[-1] - KEPT_S:
-            batch = batch.rows(batch.start_s >= batch.start_s[-1] - KEPT_S)
+        if len(batch) and batch.start_s[0] < batch.start_s[-1] - _KEPT_S:
+            batch = batch.rows(batch.start_s >= batch.start_s[-1] - _KEPT_S)
         # One assignment: a thread that answers meanwhile keeps what it has.
         fresh = self._kept[meter_id] = _Kept(changed.meter, changed.revision, batch)
         return fresh

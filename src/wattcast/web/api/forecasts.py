@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import NamedTuple
 
-from wattcast.adapters.live import KEPT_S
 from wattcast.errors import BadRequest, Unavailable
 from wattcast.forecasting.forecast import Forecast, iso, iso_each
 from wattcast.meter.cleaning import grid_of
@@ -107,14 +106,12 @@ def stored_readings(meter_id: str, task: str, origin_s: int | None) -> MeterTabl
     Raises BadRequest where they are too coarse for the task, Unavailable where none are known now.
     """
     here, live = site(), site().live
-    registered, step_s = meter_id in here.service.manifest.meters, here.service.step_of(task)
-    if registered and (origin_s is None or live.known.since(meter_id) <= origin_s - KEPT_S // 2):
-        return None
-    if origin_s is None:
-        table = live.known.latest(meter_id, step_s)
-    else:
-        table = live.known.spanning(meter_id, step_s, origin_s - KEPT_S, origin_s + KEPT_S)
-    if table is not None or registered:
+    step_s = here.service.step_of(task)
+    table = None if origin_s is None else live.known.of_then(meter_id, step_s, origin_s)
+    if table is not None or meter_id in here.service.manifest.meters:
+        return table
+    table = live.known.latest(meter_id, step_s)
+    if table is not None:
         return table
     stored = live.readings.meter(meter_id)
     native = None if stored is None else live.known.latest(meter_id, stored.step_s)

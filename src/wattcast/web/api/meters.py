@@ -150,11 +150,11 @@ def forecasts(meter_id: str, query: ForecastsAsked) -> PastForecasts:
     here = site()
     meter = _known(meter_id)
     kept = here.live.log.latest(meter_id, query.task, query.limit + 1, _cursor(query.cursor) if query.cursor else None)
-    since_s = here.live.known.since(meter_id)
+    more = str(kept[query.limit - 1].key) if len(kept) > query.limit else None
+    kept, since_s = kept[: query.limit], here.live.known.since(meter_id)
     latest = {step_s: here.live.known.latest(meter_id, step_s) for step_s in {each.step_s for each in kept}}
     came = [latest[each.step_s] if int(each.steps.starts_s[0]) >= since_s else _came(meter_id, each) for each in kept]
-    more = str(kept[query.limit - 1].key) if len(kept) > query.limit else None
-    past = [_past(each, table, meter.zone) for each, table in zip(kept[: query.limit], came, strict=False)]
+    past = [_past(each, table, meter.zone) for each, table in zip(kept, came, strict=True)]
     return PastForecasts(meter_id, meter.zone, past, more)
 
 
