@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from wattcast.access import Key
@@ -10,6 +11,54 @@ from wattcast.forecasting.forecast import LoggedForecast, Served
 from wattcast.forecasting.registry import Record, ServingManifest
 from wattcast.meter.arrivals import Batch, Changes, Counts, StoredMeter
 from wattcast.meter.table import Meter, MeterTable
+
+
+@dataclass(frozen=True)
+class Blob:
+    """Bytes as they were kept under a name. version: another for any other bytes, as `Blobs.swap` asks for it."""
+
+    data: bytes
+    version: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a listing says of a blob. modified_s: when it was last put, UTC epoch seconds."""
+
+    name: str
+    size: int
+    modified_s: float
+
+
+class Blobs(Protocol):
+    """Bytes under names ("bundles/ab12.wattcast") in one place: a folder, a bucket. A write is whole or did not happen.
+
+    Every method raises Unavailable where the place does not answer, or cannot be read or written.
+    """
+
+    def get(self, name: str) -> Blob:
+        """What is kept under the name. Raises NotFound."""
+        ...
+
+    def version(self, name: str) -> str:
+        """The version of what is kept under the name, empty where nothing is. Costs little."""
+        ...
+
+    def put(self, name: str, data: bytes) -> None:
+        """Keep these bytes, whatever was there before. Safe to repeat."""
+        ...
+
+    def swap(self, name: str, data: bytes, version: str) -> str:
+        """Replace what is there if it still has this version (empty: if nothing is there); the new version. Raises RegistryConflict."""
+        ...
+
+    def entries(self, prefix: str) -> Iterator[Entry]:
+        """Everything whose name begins so, in no order."""
+        ...
+
+    def delete(self, name: str) -> None:
+        """Have nothing under this name. Safe to repeat."""
+        ...
 
 
 class ModelStore(Protocol):

@@ -7,12 +7,13 @@ import fcntl
 import hashlib
 import os
 import re
+import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from wattcast.errors import BadBundle, BadMeterFile, BadParams, RegistryConflict, Unavailable
+from wattcast.errors import BadBundle, BadMeterFile, BadParams, NotFound, RegistryConflict, Unavailable
 from wattcast.forecasting.bundle import SUFFIX
 from wattcast.forecasting.registry import (
     Record,
@@ -23,6 +24,7 @@ from wattcast.forecasting.registry import (
     record_to_json,
 )
 from wattcast.meter.table import METER_ID, METER_ID_IN_WORDS, MeterTable
+from wattcast.ports import Blob, Entry
 
 _BUNDLE_ID = re.compile(r"[0-9a-f]{64}")
 
@@ -59,6 +61,83 @@ def _sync_folder(folder: Path) -> None:
 def _unavailable(path: Path, cause: OSError) -> Unavailable:
     hint = "free some space and try again" if cause.errno in (errno.ENOSPC, errno.EDQUOT) else "check the folder and its permissions"
     return Unavailable(f"{path} cannot be written: {cause.strerror or cause}; nothing was changed", hint)
+
+
+_NAME = re.compile(r"(?:[a-z0-9][A-Za-z0-9_*-]*(?:\.[A-Za-z0-9_-]+)*/)*[a-z0-9][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*")
+
+
+class FileBlobs:
+    """Blobs as files below one folder. The version of a blob is the SHA-256 of its bytes."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def get(self, name: str) -> Blob:
+        """What is kept under the name. Raises NotFound, Unavailable."""
+        path = self._path(name)
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            raise NotFound(f"{path} is not there", "check WATTCAST_STORE") from None
+        except OSError as cause:
+            raise Unavailable(f"{path} cannot be read: {cause.strerror or cause}", "check its permissions") from cause
+        return Blob(data, hashlib.sha256(data).hexdigest())
+
+    def version(self, name: str) -> str:
+        """The version of what is kept under the name, empty where nothing is."""
+        try:
+            return self.get(name).version
+        except NotFound:
+            return ""
+
+    def put(self, name: str, data: bytes) -> None:
+        """Keep these bytes, whatever was there before."""
+        write_atomically(self._path(name), data)
+
+    def swap(self, name: str, data: bytes, version: str) -> str:
+        """Replace what is there if it still has this version; the new version. Raises RegistryConflict."""
+        with self._locked():
+            if self.version(name) != version:
+                raise RegistryConflict(f"{name} was changed by someone else in between", "try again: it starts from what is there now")
+            self.put(name, data)
+        return hashlib.sha256(data).hexdigest()
+
+    def entries(self, prefix: str) -> Iterator[Entry]:
+        """Every file whose name begins so; one that is still being written has no name yet."""
+        for path in self._folder.rglob("*"):
+            name = path.relative_to(self._folder).as_posix()
+            if name.startswith(prefix) and _NAME.fullmatch(name):
+                # Another process may have deleted it meanwhile.
+                with suppress(FileNotFoundError):
+                    there = path.stat()
+                    if stat.S_ISREG(there.st_mode):
+                        yield Entry(name, there.st_size, there.st_mtime)
+
+    def delete(self, name: str) -> None:
+        """Have no file of this name."""
+        path = self._path(name)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as cause:
+            raise Unavailable(f"{path} cannot be deleted: {cause.strerror or cause}", "check its permissions") from cause
+
+    def _path(self, name: str) -> Path:
+        if not _NAME.fullmatch(name):
+            raise NotFound(f'"{name[:80]}" is no name in a model store')
+        return self._folder / name
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """One at a time; the lock dies with its process."""
+        path = self._folder / ".lock"
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            lock = path.open("w")
+        except OSError as cause:
+            raise _unavailable(path, cause) from cause
+        with lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
 
 class FileModelStore:
