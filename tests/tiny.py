@@ -17,14 +17,17 @@ import numpy.typing as npt
 from wattcast.forecasting.backtest import first_test_row
 from wattcast.forecasting.baselines import Fallback, climatological_profile, residual_spread
 from wattcast.forecasting.bundle import Bundle, open_bundle
+from wattcast.forecasting.choosing import record_of
 from wattcast.forecasting.families import learner_of
-from wattcast.forecasting.registry import Record, record_of
+from wattcast.forecasting.registry import Record, ServingManifest
 from wattcast.forecasting.scorecard import ScoreRow
 from wattcast.forecasting.spec import Recent, Seasonal
+from wattcast.forecasting.succession import Step
 from wattcast.forecasting.tasks import Effort, ModelPlan, Task
 from wattcast.forecasting.training import Recipe, train
 from wattcast.meter.quality import QualityReport
 from wattcast.meter.table import Flow, Meter, MeterTable
+from wattcast.ports import ModelStore
 
 START_S = 1_262_304_000  # 2010-01-01, a Friday
 LEVELS = (0.1, 0.5, 0.9)
@@ -171,6 +174,11 @@ def record(data: bytes, table: MeterTable | None = None, **changes: Any) -> Reco
     quality = QualityReport("good", ("A tiny house.",), {"rows": len(table)})
     known = record_of(opened, rows, fallback_of(opened, table), quality, at="2010-03-01T00:00:00+00:00", by="tests", revision="")
     return replace(known, **changes)
+
+
+def put_manifest(models: ModelStore, manifest: ServingManifest) -> ServingManifest:
+    """Have this manifest serve, whatever was there; as it was published."""
+    return models.change(lambda _: Step(manifest, "register"), at="2010-03-01T00:00:00+00:00", by="tests")
 
 
 def repacked(data: bytes, members: Mapping[str, bytes] | None = None, change: Callable[[Any], object] = lambda _: None) -> bytes:

@@ -14,7 +14,8 @@ import numpy as np
 
 from served.load import JSON, Request
 from served.servers import Server
-from wattcast.adapters.files import FileModelStore, FileSnapshots
+from wattcast.adapters.files import FileSnapshots
+from wattcast.adapters.model_store import FileModelStore
 from wattcast.forecasting.registry import Slot
 from wattcast.meter.table import MeterTable
 

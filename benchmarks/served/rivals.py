@@ -25,7 +25,7 @@ from served.load import JSON, Request
 from served.ours import real_service, variables
 from served.rounds import Contender, Rounds, Say, in_turn
 from served.servers import Server, free_port, gunicorn, started
-from wattcast.adapters.files import FileModelStore
+from wattcast.adapters.model_store import FileModelStore
 from wattcast.forecasting.bundle import open_bundle
 from wattcast.forecasting.features import build_features
 

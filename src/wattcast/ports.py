@@ -8,7 +8,8 @@ from typing import Any, Protocol
 
 from wattcast.access import Key
 from wattcast.forecasting.forecast import LoggedForecast, Served
-from wattcast.forecasting.registry import Record, ServingManifest
+from wattcast.forecasting.registry import Change, Record, ServingManifest
+from wattcast.forecasting.succession import Transition
 from wattcast.meter.arrivals import Batch, Changes, Counts, StoredMeter
 from wattcast.meter.table import Meter, MeterTable
 
@@ -80,12 +81,23 @@ class ModelStore(Protocol):
         """What is known of a bundle. Raises RegistryConflict when nothing is, or what is there cannot be read."""
         ...
 
+    def version(self) -> str:
+        """Another one for any other serving manifest, empty where there is none. Costs little."""
+        ...
+
     def manifest(self) -> ServingManifest:
         """The serving manifest; an empty one of serial 0 where nothing was ever published."""
         ...
 
-    def publish(self, manifest: ServingManifest) -> None:
-        """Replace the serving manifest in one step. Raises RegistryConflict unless its serial follows the one that is there."""
+    def change(self, transition: Transition, *, at: str, by: str, why: str = "") -> ServingManifest:
+        """Replace the serving manifest by what the transition makes of it, with one more entry in the history; the new manifest.
+
+        The transition is asked again where someone else published in between. Raises RegistryConflict as it does.
+        """
+        ...
+
+    def history(self) -> Iterator[Change]:
+        """Every change, the latest first. Raises RegistryConflict where an entry is not there, or is not the one that was written."""
         ...
 
 

@@ -9,7 +9,9 @@ import sys
 import threading
 from pathlib import Path
 
-from wattcast.adapters.files import FileModelStore
+import tiny
+
+from wattcast.adapters.model_store import FileModelStore
 from wattcast.forecasting.registry import ServingManifest
 from wattcast.meter.table import Meter
 
@@ -24,29 +26,25 @@ def python(code: str, *arguments: object) -> subprocess.Popen[str]:
 
 PUBLISH = """
 import sys
-from wattcast.adapters.files import FileModelStore
-from wattcast.errors import RegistryConflict
+from pathlib import Path
+from wattcast.adapters.model_store import FileModelStore
 from wattcast.forecasting.registry import Slot
+from wattcast.forecasting.succession import Step
 from wattcast.meter.table import Meter
-store, name = FileModelStore(__import__("pathlib").Path(sys.argv[1])), sys.argv[2]
-print("ready", flush=True)
-sys.stdin.readline()
-done = told = 0
-while done < 40:
-    there = store.manifest()
+store, name = FileModelStore(Path(sys.argv[1])), sys.argv[2]
+def one_more(there):
     count = len([key for key in there.slots if key.endswith("/" + name)])
     slots = [Slot(f"task_{number}", name, 3600, 24, (0.5,), ()) for number in range(count + 1)]
-    try:
-        store.publish(there.with_slots(Meter(name), slots))
-        done += 1
-    except RegistryConflict:
-        told += 1
-print(done, told)
+    return Step(there.with_slots(Meter(name), slots), "register")
+print("ready", flush=True)
+sys.stdin.readline()
+for _ in range(40):
+    store.change(one_more, at="now", by=name)
 """
 
 
 def test_two_who_publish_at_once_lose_nothing(tmp_path: Path) -> None:
-    """Two processes that publish as fast as they can: every success is in the manifest at the end, every conflict was told."""
+    """Two processes that publish as fast as they can: every change of both is in the manifest at the end, and in its history."""
     rivals = [python(PUBLISH, tmp_path, name) for name in ("barn", "house")]
     for rival in rivals:
         assert rival.stdout is not None
@@ -55,20 +53,19 @@ def test_two_who_publish_at_once_lose_nothing(tmp_path: Path) -> None:
         assert rival.stdin is not None
         rival.stdin.write("go\n")
         rival.stdin.flush()
-    counted = [rival.communicate(timeout=60)[0].split() for rival in rivals]
+    for rival in rivals:
+        rival.communicate(timeout=60)
     assert [rival.returncode for rival in rivals] == [0, 0]
-    manifest = FileModelStore(tmp_path).manifest()
-    assert manifest.serial == 80
-    assert set(manifest.slots) == {f"task_{number}/{name}" for number in range(40) for name in ("barn", "house")}
-    assert [int(done) for done, _ in counted] == [40, 40]
-    assert sum(int(told) for _, told in counted) > 0
+    store = FileModelStore(tmp_path)
+    assert set(store.manifest().slots) == {f"task_{number}/{name}" for number in range(40) for name in ("barn", "house")}
+    assert [change.serial for change in store.history()] == list(range(80, 0, -1))
 
 
 HOLD = """
 import sys
 from pathlib import Path
-from wattcast.adapters.files import FileModelStore
-with FileModelStore(Path(sys.argv[1]))._locked():
+from wattcast.adapters.files import FileBlobs
+with FileBlobs(Path(sys.argv[1]))._locked():
     print("held", flush=True)
     sys.stdin.readline()
 """
@@ -79,7 +76,7 @@ def test_a_publisher_that_is_killed_locks_nobody_out(tmp_path: Path) -> None:
     holder = python(HOLD, tmp_path)
     assert holder.stdout is not None
     assert holder.stdout.readline() == "held\n"
-    waiting = threading.Thread(target=FileModelStore(tmp_path).publish, args=(FIRST,))
+    waiting = threading.Thread(target=tiny.put_manifest, args=(FileModelStore(tmp_path), FIRST))
     waiting.start()
     waiting.join(timeout=0.3)
     assert waiting.is_alive()
@@ -87,4 +84,4 @@ def test_a_publisher_that_is_killed_locks_nobody_out(tmp_path: Path) -> None:
     os.kill(holder.pid, signal.SIGKILL)
     holder.communicate()
     waiting.join(timeout=30)
-    assert FileModelStore(tmp_path).manifest() == FIRST
+    assert FileModelStore(tmp_path).manifest().meters == FIRST.meters

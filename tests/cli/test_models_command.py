@@ -88,7 +88,7 @@ def test_a_model_file_that_is_not_whole_is_refused_with_a_sentence(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("name", "said"), [("nothing.wattcast", "neither a file nor"), ("ab" * 32, "cannot be read"), ("abcdef12", "neither")]
+    ("name", "said"), [("nothing.wattcast", "neither a file nor"), ("ab" * 32, "is not in the store"), ("abcdef12", "neither")]
 )
 def test_a_bundle_that_is_nowhere_is_said(name: str, said: str, tmp_path: Path) -> None:
     """No file, no registered id."""

@@ -10,7 +10,7 @@ import tiny
 from small_project import HEAD, in_process, small_params, write_csv
 from street import RECIPE, street
 
-from wattcast.adapters.files import FileModelStore
+from wattcast.adapters.model_store import FileModelStore
 
 
 @pytest.fixture(scope="module")

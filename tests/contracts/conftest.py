@@ -12,7 +12,8 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from wattcast.adapters.database import Database, DatabaseForecasts, DatabaseReadings
-from wattcast.adapters.files import FileModelStore, FileSnapshots
+from wattcast.adapters.files import FileSnapshots
+from wattcast.adapters.model_store import FileModelStore
 from wattcast.ports import ForecastLog, ModelStore, ReadingStore, Snapshots
 
 # Name -> what connects to an empty place of its own below a temporary folder; called twice, it connects to the same place.

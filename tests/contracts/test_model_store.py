@@ -12,9 +12,10 @@ from threading import Barrier
 import pytest
 import tiny
 
-from wattcast.errors import BadBundle, RegistryConflict, WattcastError
+from wattcast.errors import BadBundle, RegistryConflict
 from wattcast.forecasting.bundle import open_bundle
-from wattcast.forecasting.registry import Record, ServingManifest, Slot
+from wattcast.forecasting.registry import Move, Record, ServingManifest, Slot
+from wattcast.forecasting.succession import Step, Transition
 from wattcast.meter.table import Meter
 from wattcast.ports import ModelStore
 
@@ -89,48 +90,82 @@ def test_a_record_that_is_not_there_is_refused(models: ModelStore) -> None:
 
 
 def test_an_empty_store_has_an_empty_manifest(models: ModelStore) -> None:
-    """Before anything was published the serial is 0 and nobody answers."""
+    """Before anything was published the serial is 0, nobody answers, and nothing has a history."""
     assert models.manifest() == ServingManifest()
+    assert models.version() == ""
+    assert list(models.history()) == []
+
+
+def kept(models: ModelStore, number: int) -> str:
+    """The id of a bundle that is in the store."""
+    return models.put_bundle(b"bundle %d" % number)
+
+
+def champion(bundle: str) -> Transition:
+    """Has this bundle answer for the house."""
+    return lambda manifest: Step(after(manifest, bundle), "register", (Move("day_ahead", "house", "", bundle),))
+
+
+def change(models: ModelStore, transition: Transition, why: str = "") -> ServingManifest:
+    """The manifest after it."""
+    return models.change(transition, at="2010-03-01T00:00:00+00:00", by="tests", why=why)
 
 
 def test_what_is_published_is_there(models: ModelStore, connect_models: Callable[[], ModelStore]) -> None:
-    """A published manifest is read by whoever connects, and the next one follows it."""
-    first = after(models.manifest())
-    models.publish(first)
+    """A change is seen by whoever connects, has the serial that follows, and another version; the next one follows it."""
+    first = change(models, champion(kept(models, 1)))
+    assert first.serial == 1
     assert models.manifest() == first == connect_models().manifest()
-    second = after(first, "b" * 64)
-    connect_models().publish(second)
-    assert models.manifest() == second
+    version = models.version()
+    second = change(connect_models(), champion(kept(models, 2)))
+    assert (second.serial, models.manifest()) == (2, second)
+    assert models.version() not in ("", version)
+    slot = second.slot("day_ahead", "house")
+    assert slot is not None
+    assert slot.previous == kept(models, 1)
 
 
-@pytest.mark.parametrize("serial", [-1, 0, 1, 3, 10**6])
-def test_a_serial_that_does_not_follow_is_refused(models: ModelStore, serial: int) -> None:
-    """Somebody else published in between: nothing changes, and the refusal says to register again."""
-    there = after(ServingManifest())
-    models.publish(there)
-    with pytest.raises(RegistryConflict, match="someone else published in between") as refusal:
-        models.publish(replace(after(there, "b" * 64), serial=serial))
-    assert "register again" in refusal.value.hint
+def test_history_tells_every_change(models: ModelStore, connect_models: Callable[[], ModelStore]) -> None:
+    """Who, when, why, from and to, the latest first, each naming the one before it."""
+    for number in range(3):
+        change(models, champion(kept(models, number)), why=f"reason {number}")
+    told = list(connect_models().history())
+    assert [(one.serial, one.why, one.by, one.moves[0].after) for one in told] == [
+        (number + 1, f"reason {number}", "tests", kept(models, number)) for number in (2, 1, 0)
+    ]
+    assert told[-1].earlier == ""
+
+
+def test_a_refused_change_changes_nothing(models: ModelStore) -> None:
+    """What a transition raises comes out, a bundle that is not in the store is refused, and both leave manifest and history alone."""
+    there = change(models, champion(kept(models, 1)))
+
+    def refuse(manifest: ServingManifest) -> Step:
+        raise RegistryConflict(f"not after {manifest.serial}")
+
+    with pytest.raises(RegistryConflict, match="not after 1"):
+        change(models, refuse)
+    with pytest.raises(RegistryConflict, match="bundle bbbbbbbbbbbb is not in the store any more"):
+        change(models, champion("b" * 64))
     assert models.manifest() == there
+    assert len(list(models.history())) == 1
 
 
-def test_of_many_who_publish_at_once_one_succeeds(models: ModelStore, connect_models: Callable[[], ModelStore]) -> None:
-    """Eight publish the same serial at the same time: one manifest is there, whole, and seven are told."""
-    there = after(ServingManifest())
-    models.publish(there)
-    rivals = [after(there, f"{number}" * 64) for number in range(8)]
-    start = Barrier(len(rivals))
+def test_of_many_who_publish_at_once_none_is_lost(models: ModelStore, connect_models: Callable[[], ModelStore]) -> None:
+    """Fifty change the manifest at the same time: fifty entries in the history, each the successor of the one before, and one champion."""
+    bundles = [kept(models, number) for number in range(50)]
+    start = Barrier(len(bundles))
 
-    def publish(rival: ServingManifest) -> WattcastError | None:
+    def publish(bundle: str) -> int:
         store = connect_models()
         start.wait()
-        try:
-            store.publish(rival)
-        except RegistryConflict as refusal:
-            return refusal
-        return None
+        return change(store, champion(bundle), why=bundle).serial
 
-    with ThreadPoolExecutor(len(rivals)) as pool:
-        outcomes = list(pool.map(publish, rivals))
-    assert outcomes.count(None) == 1
-    assert models.manifest() == rivals[outcomes.index(None)]
+    with ThreadPoolExecutor(len(bundles)) as pool:
+        serials = list(pool.map(publish, bundles))
+    assert sorted(serials) == list(range(1, 51))
+    told = list(models.history())
+    assert [one.serial for one in told] == list(range(50, 0, -1))
+    assert {one.why for one in told} == set(bundles)
+    slot = models.manifest().slots["day_ahead/house"]
+    assert (slot.champion, slot.previous) == (told[0].why, told[1].why)

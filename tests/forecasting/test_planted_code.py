@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 import tiny
 
-from wattcast.adapters.files import FileModelStore, FileSnapshots
+from wattcast.adapters.files import FileSnapshots
+from wattcast.adapters.model_store import FileModelStore
 from wattcast.errors import BadBundle, WattcastError
 from wattcast.forecasting.bundle import open_bundle
 from wattcast.forecasting.registry import manifest_from_json, record_from_json

@@ -8,8 +8,10 @@ from typing import Any
 
 import tiny
 
-from wattcast.adapters.files import FileModelStore, FileSnapshots
-from wattcast.forecasting.registry import Record, Slot, slot_of
+from wattcast.adapters.files import FileSnapshots
+from wattcast.adapters.model_store import FileModelStore
+from wattcast.forecasting.choosing import slot_of
+from wattcast.forecasting.registry import Record, Slot
 from wattcast.meter.table import Meter
 from wattcast.serving import Ask, ForecastService
 
@@ -31,7 +33,7 @@ def publish(folder: Path, meter: Meter, bundles: dict[str, list[bytes]], vetoed:
             records.append(replace(known, veto=VETO if known.family in vetoed else ()))
             models.put_record(records[-1])
         slots.append(slot_of(name, task, meter.id, tiny.LEVELS, records, "" if records else COARSE))
-    models.publish(models.manifest().with_slots(meter, slots))
+    tiny.put_manifest(models, models.manifest().with_slots(meter, slots))
 
 
 def serving(folder: Path) -> ForecastService:

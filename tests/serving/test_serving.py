@@ -13,7 +13,7 @@ import pytest
 import tiny
 from registered import COARSE, HOURS, HOUSE, MINUTES, VETO, ask, publish, serving, slot_in
 
-from wattcast.adapters.files import FileModelStore
+from wattcast.adapters.model_store import FileModelStore
 from wattcast.errors import Unavailable
 from wattcast.forecasting.bundle import open_bundle
 from wattcast.forecasting.families import family_of, learner_keys
@@ -199,7 +199,8 @@ def test_what_a_bundle_was_trained_on_is_known(registered: Path) -> None:
 def test_the_path_of_an_answer_imports_no_learner(registered: Path) -> None:
     """Loading every bundle and answering needs neither xgboost, lightgbm, polars, pandas nor onnx."""
     code = (
-        "import sys; from pathlib import Path; from wattcast.adapters.files import FileModelStore, FileSnapshots\n"
+        "import sys; from pathlib import Path; from wattcast.adapters.files import FileSnapshots\n"
+        "from wattcast.adapters.model_store import FileModelStore\n"
         "from wattcast.serving import Ask, ForecastService\n"
         "folder = Path(sys.argv[1]); service = ForecastService(FileModelStore(folder), FileSnapshots(folder)); service.load()\n"
         "print(*(service.forecast(Ask('house', task, 10**10)).tier for task in ('day_ahead', 'next_minute')))\n"

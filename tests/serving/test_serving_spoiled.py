@@ -13,7 +13,7 @@ import pytest
 import tiny
 from registered import HOURS, HOUSE, MINUTES, ask, bundle_path, flip, publish, serving, slot_in
 
-from wattcast.adapters.files import FileModelStore
+from wattcast.adapters.model_store import FileModelStore
 from wattcast.meter.table import Meter
 
 SPOILED: dict[str, tuple[Callable[[Path, str], object], str]] = {
@@ -23,7 +23,7 @@ SPOILED: dict[str, tuple[Callable[[Path, str], object], str]] = {
         "it was altered or torn",
     ),
     "empty": (lambda store, bundle: bundle_path(store, bundle).write_bytes(b""), "it was altered or torn"),
-    "gone": (lambda store, bundle: bundle_path(store, bundle).unlink(), "No such file"),
+    "gone": (lambda store, bundle: bundle_path(store, bundle).unlink(), "is not in the store"),
     "record gone": (lambda store, bundle: (store / "records" / f"{bundle}.json").unlink(), "has no record"),
     "record torn": (lambda store, bundle: (store / "records" / f"{bundle}.json").write_bytes(b"{"), "a record cannot be read"),
     "another's record": (
@@ -59,7 +59,7 @@ def test_a_bundle_of_a_foreign_format_is_said(store: Path) -> None:
     models = FileModelStore(store)
     bundle = models.put_bundle(foreign)
     models.put_record(tiny.record(tiny.bundle("day_ahead", "rf"), bundle=bundle))
-    models.publish(models.manifest().with_slots(HOUSE, [replace(slot, champion=bundle, families={"rf": bundle})]))
+    tiny.put_manifest(models, models.manifest().with_slots(HOUSE, [replace(slot, champion=bundle, families={"rf": bundle})]))
     forecast = serving(store).forecast(ask())
     assert (forecast.tier, forecast.version) == ("previous", slot.champion)
     assert forecast.reason == "the file has format 2, this version reads format 1"
@@ -163,7 +163,7 @@ def test_a_champion_of_another_shape_is_passed_over(store: Path, change: dict[st
     """After quantiles, horizon or resolution changed, the champion of before is not answered under new names."""
     models, slot = FileModelStore(store), slot_in(store)
     now = replace(slot, champion="", families={}, standby="", **change)
-    models.publish(models.manifest().with_slots(HOUSE, [now]))
+    tiny.put_manifest(models, models.manifest().with_slots(HOUSE, [now]))
     readings = replace(HOURS, step_s=now.step_s)
     forecast = serving(store).forecast(ask(readings=readings))
     assert forecast.tier == "baseline"

@@ -11,14 +11,14 @@ import tiny
 from registered import HOURS, HOUSE, ask, bundle_path, flip, publish, serving, slot_in
 from street import pooled, street
 
-from wattcast.adapters.files import FileModelStore
+from wattcast.adapters.model_store import FileModelStore
 from wattcast.errors import BadRequest
 from wattcast.forecasting.baselines import Fallback
 from wattcast.forecasting.bundle import open_bundle
+from wattcast.forecasting.choosing import record_of, slot_of
 from wattcast.forecasting.forecast import Forecast
 from wattcast.forecasting.model import Model
 from wattcast.forecasting.pooling import population_profile
-from wattcast.forecasting.registry import record_of, slot_of
 from wattcast.forecasting.scorecard import ScoreRow
 from wattcast.forecasting.star import ANSWERS, STAR, at_size, for_meter, with_star
 from wattcast.meter.quality import QualityReport
@@ -38,7 +38,7 @@ def publish_star(folder: Path, task: str = "day_ahead") -> str:
     record = record_of(opened, {facts.name: row}, fallback, quality, at="2010-03-01T00:00:00+00:00", by="tests", revision="")
     models.put_record(record)
     slot = slot_of("day_ahead", tiny.TASKS["day_ahead"], STAR, tiny.LEVELS, [record], "")
-    models.publish(with_star(models.manifest(), replace(slot, task=task)))
+    tiny.put_manifest(models, with_star(models.manifest(), replace(slot, task=task)))
     return opened.id
 
 
@@ -141,7 +141,7 @@ def test_a_meter_registered_for_other_tasks_is_answered_too(store: Path) -> None
     models = FileModelStore(store)
     manifest = models.manifest()
     slots = {key: slot for key, slot in manifest.slots.items() if key != "day_ahead/barn"}
-    models.publish(replace(manifest, serial=manifest.serial + 1, slots=slots))
+    tiny.put_manifest(models, replace(manifest, slots=slots))
     forecast = serving(store).forecast(ask(meter="barn"))
     assert (forecast.meter, forecast.tier, forecast.reason) == ("barn", "shared", ANSWERS)
 

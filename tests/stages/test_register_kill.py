@@ -15,7 +15,8 @@ import pytest
 import tiny
 import yaml
 
-from wattcast.adapters.files import FileModelStore, FileSnapshots, write_atomically
+from wattcast.adapters.files import FileSnapshots, write_atomically
+from wattcast.adapters.model_store import FileModelStore
 from wattcast.config import load_params
 from wattcast.forecasting.backtest import first_test_row
 from wattcast.forecasting.scorecard import Scorecard, ScoreRow, score_families
@@ -170,8 +171,9 @@ def test_a_kill_before_each_change_of_a_file_leaves_a_store_that_serves(projects
         shutil.rmtree(store)
     assert set(serials) == {1, 2}
     assert serials == sorted(serials)
-    # Three bundles, three records, the readings of two tasks and one manifest: each is created and renamed, its temporary name removed.
-    assert len(serials) == 3 * 9 + 1
+    # Three bundles, three records, the readings of two tasks, an entry of the history and one manifest: each is created and renamed,
+    # its temporary name removed.
+    assert len(serials) == 3 * 10 + 1
 
 
 def test_a_whole_register_remembers_the_champion_before(projects: list[Path], store: Path, monkeypatch: pytest.MonkeyPatch) -> None:

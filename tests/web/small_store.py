@@ -10,16 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tiny
 from flask.testing import FlaskClient
 
-from wattcast.adapters.files import FileModelStore, FileSnapshots
+from wattcast.adapters.files import FileSnapshots
+from wattcast.adapters.model_store import FileModelStore
 from wattcast.forecasting.backtest import first_test_row, scored_test
 from wattcast.forecasting.baselines import Fallback, climatological_profile, residual_spread
 from wattcast.forecasting.bundle import open_bundle
+from wattcast.forecasting.choosing import slot_of
 from wattcast.forecasting.families import learner_of
 from wattcast.forecasting.metrics import score
 from wattcast.forecasting.model import Model
-from wattcast.forecasting.registry import Record, ServingManifest, Slot, slot_of
+from wattcast.forecasting.registry import Record, ServingManifest, Slot
 from wattcast.forecasting.spec import Recent, Seasonal
 from wattcast.forecasting.tasks import Effort, ModelPlan, Task
 from wattcast.forecasting.training import Recipe, train
@@ -147,7 +150,7 @@ def publish_two_meters(store: Path) -> None:
         (HOUSE, {"next_minute": minutes, "day_ahead": hours}, ("xgb", "rf", "lgbm")),
     ):
         manifest = manifest.with_slots(meter, _publish(store, tables, meter, families, ("day_ahead/lgbm",)))
-        FileModelStore(store).publish(manifest)
+        tiny.put_manifest(FileModelStore(store), manifest)
 
 
 def next_minute_model(store: Path, family: str, name: str) -> Model:

@@ -14,10 +14,11 @@ from typing import Any
 
 import msgspec
 import pytest
+import tiny
 from flask.testing import FlaskClient
 from small_store import NOW_S, Browse
 
-from wattcast.adapters.files import FileModelStore
+from wattcast.adapters.model_store import FileModelStore
 from wattcast.forecasting.day_totals import Total
 from wattcast.forecasting.forecast import Forecast, Step, Steps
 from wattcast.web.api.answers.forecasts import DayEnergy, DayPeak, ForecastAnswer
@@ -249,8 +250,8 @@ def test_every_tier_is_reached(store: Path, browse: Browse) -> None:
     assert tier(client, readings=hours(30))[0] == "baseline"
     assert "needs" in tier(client, readings=hours(30))[1]
     assert tier(client, readings=hours(2))[0] == "profile"
-    slots = {**manifest.slots, "day_ahead/house": replace(slot, previous=slot.families[other])}
-    models.publish(replace(manifest, serial=manifest.serial + 1, slots=slots))
+    slots = {**manifest.slots, "day_ahead/house": replace(slot, before=replace(slot, champion=slot.families[other]))}
+    tiny.put_manifest(models, replace(manifest, slots=slots))
     path = store / "bundles" / f"{champion}.wattcast"
     path.write_bytes(path.read_bytes()[:-10])
     spoiled = browse(store)

@@ -13,12 +13,13 @@ from typing import Any
 
 import pytest
 import redis as redis_client
+import tiny
 from flask.testing import FlaskClient
 from running import Redis, Running, Start
 from small_store import NOW_S, Browse, wait_for
 from test_api_meters import got, hours, kept, written
 
-from wattcast.adapters.files import FileModelStore
+from wattcast.adapters.model_store import FileModelStore
 from wattcast.config import Settings
 from wattcast.web.app import create_app
 
@@ -81,7 +82,7 @@ def test_a_new_model_never_answers_from_an_old_cache(store: Path, browse: Browse
     assert slot is not None
     other = next(bundle for family, bundle in slot.families.items() if bundle != slot.champion and family not in slot.vetoed)
     slots = {**manifest.slots, "day_ahead/house": replace(slot, champion=other)}
-    models.publish(replace(manifest, serial=manifest.serial + 1, slots=slots))
+    tiny.put_manifest(models, replace(manifest, slots=slots))
     second = browse(store, redis=redis.url).get(PATH)
     assert first.get_json()["version"] == slot.champion
     assert second.get_json()["version"] == other

@@ -25,10 +25,10 @@ from street import pooled, street
 from werkzeug.datastructures import FileStorage
 from werkzeug.test import TestResponse, encode_multipart
 
-from wattcast.adapters.files import FileModelStore
+from wattcast.adapters.model_store import FileModelStore
 from wattcast.forecasting.baselines import Fallback
+from wattcast.forecasting.choosing import record_of, slot_of
 from wattcast.forecasting.pooling import population_profile
-from wattcast.forecasting.registry import record_of, slot_of
 from wattcast.forecasting.scorecard import ScoreRow
 from wattcast.forecasting.star import STAR, with_star
 from wattcast.meter.quality import QualityReport
@@ -195,7 +195,7 @@ def test_the_model_of_all_meters_answers_where_there_is_one(store: Path, browse:
     fallback = Fallback({}, population_profile(street(), tiny.LEVELS, 0.8))
     said = {"at": "2010-03-01T00:00:00+00:00", "by": "tests", "revision": ""}
     models.put_record(made := record_of(opened, {facts.name: row}, fallback, QualityReport("usable", ()), **said))
-    models.publish(with_star(models.manifest(), slot_of("day_ahead", tiny.TASKS["day_ahead"], STAR, tiny.LEVELS, [made], "")))
+    tiny.put_manifest(models, with_star(models.manifest(), slot_of("day_ahead", tiny.TASKS["day_ahead"], STAR, tiny.LEVELS, [made], "")))
     answer = send(browse(store), csv(house()))
     assert "a model of all meters known answers: this meter has none of its own" in text_of(answer)
     assert opened.id[:12] in text_of(answer)

@@ -10,10 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import tiny
 from flask.testing import FlaskClient
 from small_store import HOUSE, READING, flip_one_byte
 
-from wattcast.adapters.files import FileModelStore, FileSnapshots
+from wattcast.adapters.files import FileSnapshots
+from wattcast.adapters.model_store import FileModelStore
 from wattcast.web.app import create_app
 from wattcast.web.views import duration
 
@@ -141,8 +143,8 @@ def test_the_tiers_follow_one_another(store: Path, browse: Browse) -> None:
     manifest = models.manifest()
     slot = manifest.slots["day_ahead/house"]
     before = next(bundle for bundle in slot.families.values() if bundle != slot.champion)
-    alone = replace(slot, families={slot.champion_family: slot.champion}, previous=before)
-    models.publish(replace(manifest, serial=manifest.serial + 1, slots={**manifest.slots, "day_ahead/house": alone}))
+    alone = replace(slot, families={slot.champion_family: slot.champion}, before=replace(slot, champion=before))
+    tiny.put_manifest(models, replace(manifest, slots={**manifest.slots, "day_ahead/house": alone}))
     assert ", the champion" in browse(store).get("/").text
     flip_one_byte(store, slot.champion)
     page = browse(store).get("/").text

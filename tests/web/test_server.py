@@ -23,7 +23,7 @@ from running import Running, Start
 from small_store import READING, SECONDS, TITLES, wait_for
 
 from wattcast.adapters.database import Database, DatabaseReadings
-from wattcast.adapters.files import FileModelStore
+from wattcast.adapters.model_store import FileModelStore
 from wattcast.config import Settings
 from wattcast.errors import Unavailable
 from wattcast.meter.arrivals import Batch

@@ -20,7 +20,8 @@ from small_store import NOW_S, SECONDS, TITLES, flip_one_byte, wait_for
 from test_browser import Visit, chromium, site  # noqa: F401 (fixtures)
 from test_server import LEARNERS, libraries
 
-from wattcast.adapters.files import FileModelStore, FileSnapshots
+from wattcast.adapters.files import FileSnapshots
+from wattcast.adapters.model_store import FileModelStore
 from wattcast.serving import Ask, ForecastService
 from wattcast.web import explaining
 

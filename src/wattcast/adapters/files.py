@@ -1,4 +1,4 @@
-"""Model store and snapshots of readings in a folder. Every write is atomic (beside, fsync, rename): a crash leaves the old or the new."""
+"""A folder as a place of bytes, and of readings. Every write is atomic (beside, fsync, rename): a crash leaves the old or the new."""
 
 from __future__ import annotations
 
@@ -13,20 +13,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from wattcast.errors import BadBundle, BadMeterFile, BadParams, NotFound, RegistryConflict, Unavailable
-from wattcast.forecasting.bundle import SUFFIX
-from wattcast.forecasting.registry import (
-    Record,
-    ServingManifest,
-    manifest_from_json,
-    manifest_to_json,
-    record_from_json,
-    record_to_json,
-)
+from wattcast.errors import BadMeterFile, BadParams, NotFound, RegistryConflict, Unavailable
 from wattcast.meter.table import METER_ID, METER_ID_IN_WORDS, MeterTable
 from wattcast.ports import Blob, Entry
-
-_BUNDLE_ID = re.compile(r"[0-9a-f]{64}")
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -129,73 +118,6 @@ class FileBlobs:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         """One at a time; the lock dies with its process."""
-        path = self._folder / ".lock"
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            lock = path.open("w")
-        except OSError as cause:
-            raise _unavailable(path, cause) from cause
-        with lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
-
-
-class FileModelStore:
-    """`bundles/`, `records/` and `serving.json` in one folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def put_bundle(self, data: bytes) -> str:
-        """Keep the bytes of a bundle; its id, the SHA-256 of the bytes."""
-        bundle_id = hashlib.sha256(data).hexdigest()
-        write_atomically(self._path("bundles", bundle_id, SUFFIX), data)
-        return bundle_id
-
-    def bundle(self, bundle_id: str) -> bytes:
-        """The bytes kept under this id, unchecked. Raises BadBundle when there are none."""
-        try:
-            return self._path("bundles", bundle_id, SUFFIX).read_bytes()
-        except OSError as cause:
-            raise BadBundle(f"bundle {bundle_id[:12]} cannot be read: {cause.strerror}", "register it again: make run") from cause
-
-    def put_record(self, record: Record) -> None:
-        """Keep what is known of a bundle, replacing what was known before."""
-        write_atomically(self._path("records", record.bundle, ".json"), record_to_json(record))
-
-    def record(self, bundle_id: str) -> Record:
-        """What is known of a bundle. Raises RegistryConflict when nothing is, or what is there cannot be read."""
-        try:
-            return record_from_json(self._path("records", bundle_id, ".json").read_bytes())
-        except OSError as cause:
-            raise RegistryConflict(f"bundle {bundle_id[:12]} has no record: {cause.strerror}", "register it again: make run") from cause
-
-    def manifest(self) -> ServingManifest:
-        """The serving manifest; an empty one of serial 0 where nothing was ever published."""
-        try:
-            return manifest_from_json((self._folder / "serving.json").read_bytes())
-        except FileNotFoundError:
-            return ServingManifest()
-        except OSError as cause:
-            raise RegistryConflict(f"{self._folder / 'serving.json'} cannot be read: {cause.strerror}", "check its permissions") from cause
-
-    def publish(self, manifest: ServingManifest) -> None:
-        """Replace the serving manifest in one step. Raises RegistryConflict unless its serial follows the one that is there."""
-        with self._locked():
-            there = self.manifest().serial
-            if manifest.serial != there + 1:
-                found = f"the serving manifest has serial {there}, so {manifest.serial} cannot follow: someone else published in between"
-                raise RegistryConflict(found, "register again: it starts from what is there now")
-            write_atomically(self._folder / "serving.json", manifest_to_json(manifest))
-
-    def _path(self, kind: str, bundle_id: str, suffix: str) -> Path:
-        if not _BUNDLE_ID.fullmatch(bundle_id):
-            raise BadBundle(f'"{bundle_id[:80]}" is no bundle id', "an id is the SHA-256 of the file, 64 hexadecimal digits")
-        return self._folder / kind / f"{bundle_id}{suffix}"
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """One publisher at a time; the lock dies with its process."""
         path = self._folder / ".lock"
         try:
             self._folder.mkdir(parents=True, exist_ok=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wattcast.adapters.files import FileModelStore, FileSnapshots
+from wattcast.adapters.files import FileSnapshots
 from wattcast.adapters.live import LiveReadings
+from wattcast.adapters.model_store import FileModelStore
 from wattcast.config import Settings
 from wattcast.ports import ForecastLog, Keys, ModelStore, ReadingStore, Snapshots
 

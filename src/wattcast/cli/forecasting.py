@@ -119,7 +119,8 @@ def _introduce(service: ForecastService, task: str, known: MeterTable, params: P
     """Have the service answer for a meter that was never registered: no model, only what its own readings tell."""
     from wattcast.config import nearest
     from wattcast.forecasting.baselines import Fallback, climatological_profile, residual_spread
-    from wattcast.forecasting.registry import Record, slot_of
+    from wattcast.forecasting.choosing import slot_of
+    from wattcast.forecasting.registry import Record
     from wattcast.meter.quality import QualityReport
 
     if task not in params.tasks:

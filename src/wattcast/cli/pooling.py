@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -35,9 +36,10 @@ def pool(
     """Train one model of normalised load over many meters; it answers for meters without a model of their own."""
     from wattcast.adapters.wiring import connect
     from wattcast.forecasting.bundle import open_bundle
+    from wattcast.forecasting.choosing import slot_of
     from wattcast.forecasting.pooling import train
-    from wattcast.forecasting.registry import slot_of
-    from wattcast.forecasting.star import STAR, with_star
+    from wattcast.forecasting.star import STAR
+    from wattcast.forecasting.succession import register_star
     from wattcast.meter.neighbourhood import simulated_meters
     from wattcast.stages.progress import progress
     from wattcast.stages.train import recipe_of
@@ -53,8 +55,7 @@ def pool(
     record = _record(bundle, tables, params)
     kept.put_record(record)
     slot = slot_of(task, recipe.task, STAR, params.quantiles, [record], "")
-    manifest = with_star(kept.manifest(), slot)
-    kept.publish(manifest)
+    manifest = kept.change(partial(register_star, slot=slot), at=record.trained_at, by=record.trained_by)
     if as_json:
         print_json({**_values(record), "meters": len(tables), "simulated": simulated, "champion": slot.champion, "serial": manifest.serial})
     else:
@@ -78,8 +79,8 @@ def _record(bundle: Any, tables: list[MeterTable], params: Params) -> Record:
     """What is known of the model: how it did on meters it was not fitted to, and the typical day of all of them."""
     from wattcast.adapters.provenance import provenance
     from wattcast.forecasting.baselines import Fallback
+    from wattcast.forecasting.choosing import record_of
     from wattcast.forecasting.pooling import population_profile
-    from wattcast.forecasting.registry import record_of
     from wattcast.forecasting.scorecard import ScoreRow
     from wattcast.meter.quality import QualityReport
 

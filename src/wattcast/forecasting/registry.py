@@ -1,10 +1,11 @@
-"""What is known of each bundle (records), and which bundles answer (the serving manifest), as values with no place of their own."""
+"""What is known of each bundle (records), which bundles answer (the serving manifest) and how it came to that (changes), as values."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_json
@@ -12,11 +13,8 @@ from pydantic_core import to_json
 from wattcast.errors import BadParams, RegistryConflict
 from wattcast.forecasting.baselines import Fallback, baseline_names
 from wattcast.forecasting.breakdown import Miss
-from wattcast.forecasting.bundle import Bundle
 from wattcast.forecasting.metrics import Score
-from wattcast.forecasting.scorecard import ScoreRow
 from wattcast.forecasting.spec import FeatureSpec
-from wattcast.forecasting.tasks import Task
 from wattcast.meter.quality import QualityReport
 from wattcast.meter.table import Meter
 
@@ -49,10 +47,12 @@ class Record:
 
 @dataclass(frozen=True)
 class Slot:
-    """Who answers for one (task, meter): every family's bundle by its name, the champion among them, and the champion before it.
+    """Who answers for one (task, meter): every family's bundle by its name, the champion among them, and who answered before.
 
     step_s, horizon, gate_s, levels, baselines: the shape of the task, for the tiers that need no bundle. vetoed: family -> why it does
     not answer. skipped: why the task was not trained for this meter, empty where it was. Without a champion a baseline answers.
+    before: this slot as it was when another champion answered. challenger: the bundle that forecasts beside the champion, and answers on
+    `share` of the days. candidate: the bundle that was last to apply and did not take over, or was rolled back.
     """
 
     task: str
@@ -63,16 +63,29 @@ class Slot:
     baselines: tuple[str, ...]
     families: Mapping[str, str] = field(default_factory=dict)
     champion: str = ""
-    previous: str = ""
     vetoed: Mapping[str, str] = field(default_factory=dict)
     skipped: str = ""
     standby: str = ""
     gate_s: int | None = None
+    before: Slot | None = None
+    challenger: str = ""
+    share: float = 0.0
+    candidate: str = ""
 
     def __post_init__(self) -> None:
         unknown = set(self.baselines) - set(baseline_names())
         if unknown or min(self.step_s, self.horizon) < 1 or 0.5 not in self.levels:
             raise BadParams(f"slot {self.task}/{self.meter} has no step, horizon, median or known baseline", "register the meter again")
+
+    @property
+    def key(self) -> str:
+        """What the manifest calls it."""
+        return f"{self.task}/{self.meter}"
+
+    @property
+    def previous(self) -> str:
+        """The champion before this one, or an empty string."""
+        return self.before.champion if self.before else ""
 
     @property
     def champion_family(self) -> str:
@@ -101,11 +114,31 @@ class Slot:
 
     def bundles(self) -> list[str]:
         """Every bundle that may answer, each once."""
-        return list(dict.fromkeys(bundle for bundle in (self.champion, *self.answering.values(), self.previous) if bundle))
+        return _each((self.champion, *self.answering.values(), self.previous, self.challenger))
 
     def named(self) -> list[str]:
         """Every bundle the slot names, each once: those that may answer first, then the vetoed, whose records count all the same."""
-        return list(dict.fromkeys(bundle for bundle in (*self.bundles(), *self.families.values(), self.standby) if bundle))
+        return _each((*self.bundles(), *self.families.values(), self.standby))
+
+    def kept(self) -> list[str]:
+        """Every bundle that the slot may yet need: those it names, those it named before, and the candidate."""
+        return _each((*self.named(), *(self.before.named() if self.before else ()), self.candidate))
+
+    def after(self, old: Slot | None) -> Slot:
+        """This slot in the place of the old one, which it remembers where another champion answered there."""
+        # A slot whose families were all vetoed has no champion, but remembers the last one.
+        line = (old, old.before) if old else ()
+        before = next((slot for slot in line if slot and slot.champion not in ("", self.champion)), None)
+        return replace(self, before=before and replace(before.without(before.candidate, before.challenger), before=None))
+
+    def without(self, *bundles: str) -> Slot:
+        """This slot with none of these as challenger or candidate."""
+        challenger, candidate = ("" if bundle in bundles else bundle for bundle in (self.challenger, self.candidate))
+        return replace(self, challenger=challenger, share=self.share if challenger else 0.0, candidate=candidate)
+
+
+def _each(bundles: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(bundle for bundle in bundles if bundle))
 
 
 @lru_cache(maxsize=256)
@@ -115,98 +148,68 @@ def _frame(step_s: int, horizon: int, zone: str, gate_s: int | None) -> FeatureS
 
 @dataclass(frozen=True)
 class ServingManifest:
-    """Which bundles servers answer from: one slot per (task, meter), keyed "task/meter". serial: grows by one with every change."""
+    """Which bundles servers answer from: one slot per (task, meter), keyed "task/meter".
+
+    serial: grows by one with every change. names: name -> bundle that is kept under it. history: the SHA-256 of the latest change.
+    """
 
     serial: int = 0
     latest_meter: str = ""
     meters: Mapping[str, Meter] = field(default_factory=dict)
     slots: Mapping[str, Slot] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
+    history: str = ""
 
     def slot(self, task: str, meter: str) -> Slot | None:
         """Who answers for this task and meter, or None."""
         return self.slots.get(f"{task}/{meter}")
 
+    def with_slot(self, slot: Slot) -> ServingManifest:
+        """The manifest with this slot in its place."""
+        return replace(self, slots={**self.slots, slot.key: slot})
+
     def with_slots(self, meter: Meter, slots: list[Slot]) -> ServingManifest:
-        """The next manifest: the meter's slots replaced by these, each remembering the champion it takes over from."""
+        """The manifest with the meter's slots replaced by these, each remembering the champion it takes over from."""
         kept = {key: slot for key, slot in self.slots.items() if slot.meter != meter.id}
-        for slot in slots:
-            before = self.slot(slot.task, slot.meter)
-            # A slot whose families were all vetoed has no champion, but remembers the last one.
-            line = (before.champion, before.previous) if before else ()
-            previous = next((bundle for bundle in line if bundle not in ("", slot.champion)), "")
-            kept[f"{slot.task}/{slot.meter}"] = replace(slot, previous=previous)
-        return ServingManifest(self.serial + 1, meter.id, {**self.meters, meter.id: meter}, kept)
+        kept |= {slot.key: slot.after(self.slot(slot.task, slot.meter)) for slot in slots}
+        return replace(self, latest_meter=meter.id, meters={**self.meters, meter.id: meter}, slots=kept)
+
+    def kept(self) -> set[str]:
+        """Every bundle that must not be deleted."""
+        return {bundle for slot in self.slots.values() for bundle in slot.kept()} | set(self.names.values())
 
 
-def record_of(
-    bundle: Bundle,
-    rows: Mapping[str, ScoreRow],
-    fallback: Fallback,
-    quality: QualityReport,
-    *,
-    at: str,
-    by: str,
-    revision: str,
-) -> Record:
-    """The record of a bundle: its scores, what its golden readings must give, and what the lower tiers need when it cannot answer.
+Action = Literal["register", "promote", "rollback", "retire", "challenge", "name"]
 
-    rows: model name -> its row of the scorecard; a model that lost to a baseline on the test vetoes the bundle.
+
+@dataclass(frozen=True)
+class Move:
+    """What a change did to one slot: its champion before and after it, empty for none, and why, in words."""
+
+    task: str
+    meter: str
+    before: str
+    after: str
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Change:
+    """One entry of the history. serial: of the manifest that it led to; earlier: the SHA-256 of the entry before it, empty for the first.
+
+    A manifest names its latest entry and each entry the one before, so that none can be left out or altered unseen.
     """
-    manifest = bundle.manifest
-    tests = {name: row.score for name, row in rows.items()}
-    if manifest.models[0].name not in tests:
-        said = f"the scorecard does not know the {manifest.family} bundle of {manifest.task}, so it cannot say whether it beats a baseline"
-        raise RegistryConflict(said, "run the evaluate stage again: dvc repro --force evaluate")
-    return Record(
-        bundle=bundle.id,
-        task=manifest.task,
-        family=manifest.family,
-        meter=manifest.meter.id,
-        tests=tests,
-        validation={model.name: model.validation for model in manifest.models},
-        veto=tuple(f"from {name.replace('_', ' ')}, {loss}" for name, score in tests.items() for loss in score.losing_to()),
-        golden=bundle.golden_forecasts(),
-        fallback=fallback,
-        quality=quality,
-        trained_at=at,
-        trained_by=by,
-        revision=revision,
-        importance={name: row.importance for name, row in rows.items()},
-        worst={name: row.worst for name, row in rows.items()},
-    )
+
+    serial: int
+    action: Action
+    at: str
+    by: str
+    why: str
+    moves: tuple[Move, ...] = ()
+    earlier: str = ""
 
 
-def slot_of(name: str, task: Task, meter: str, levels: tuple[float, ...], records: list[Record], skipped: str) -> Slot:
-    """The slot of a task: its champion, the families that may answer, and those that may not, each with its reason."""
-    own = [record for record in records if record.task == name]
-    champion = choose_champion(own)
-    return Slot(
-        task=name,
-        meter=meter,
-        step_s=task.resolution_s,
-        horizon=task.horizon,
-        levels=levels,
-        baselines=task.baselines,
-        families={record.family: record.bundle for record in own},
-        champion=champion.bundle if champion else "",
-        vetoed={record.family: "it lost to a baseline on the test: " + "; ".join(record.veto) for record in own if record.veto},
-        skipped=skipped,
-        standby=own[0].bundle if own else "",
-        gate_s=task.gate_s,
-    )
-
-
-def choose_champion(records: list[Record]) -> Record | None:
-    """The record to serve: best in the walk-forward validation inside the training span, among those the test span does not veto.
-
-    The measure is `Score.relative_error` of the bundle's richest model.
-    None where every family lost to a baseline: then the baseline answers.
-    """
-    allowed = [record for record in records if not record.veto]
-    return min(allowed, key=lambda record: next(iter(record.validation.values())).relative_error, default=None)
-
-
-_RECORD, _MANIFEST = TypeAdapter(Record), TypeAdapter(ServingManifest)
+_RECORD, _MANIFEST, _CHANGE = TypeAdapter(Record), TypeAdapter(ServingManifest), TypeAdapter(Change)
 
 
 def record_to_json(record: Record) -> bytes:
@@ -234,3 +237,18 @@ def manifest_from_json(data: bytes) -> ServingManifest:
     except (ValidationError, BadParams) as cause:
         hint = "move serving.json away and register the models again: make run"
         raise RegistryConflict(f"the serving manifest cannot be read ({str(cause).splitlines()[0]})", hint) from cause
+
+
+def change_to_json(change: Change) -> bytes:
+    """The entry as JSON bytes."""
+    return to_json(change, indent=1)
+
+
+def change_from_json(data: bytes) -> Change:
+    """The entry in these bytes. Raises RegistryConflict when they are none."""
+    try:
+        return _CHANGE.validate_json(data)
+    except ValidationError as cause:
+        raise RegistryConflict(
+            f"an entry of the history cannot be read ({str(cause).splitlines()[0]})", "restore it from a backup"
+        ) from cause

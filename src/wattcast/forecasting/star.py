@@ -51,16 +51,16 @@ def at_size(model: Model, table: MeterTable, row: int, usual: Model) -> tuple[Mo
 
 def newcomer(star: Slot, meter: str) -> Slot:
     """The slot of a meter that has none: no bundle of its own, what describes `*` standing by."""
-    return replace(star, meter=meter, families={}, champion="", previous="", vetoed={}, standby=star.champion)
+    return replace(star, meter=meter, families={}, champion="", before=None, challenger="", vetoed={}, standby=star.champion)
 
 
 def stranger(slot: Slot, meter: str) -> Slot:
     """The slot of a meter that was never registered where there is no `*`: the shape of the task, and no model."""
     skipped = "this meter was never registered, and there is no model of all meters"
-    return replace(slot, meter=meter, families={}, champion="", previous="", vetoed={}, standby="", skipped=skipped)
+    return replace(slot, meter=meter, families={}, champion="", before=None, challenger="", vetoed={}, standby="", skipped=skipped)
 
 
 def with_star(manifest: ServingManifest, slot: Slot) -> ServingManifest:
-    """The next manifest with this slot of `*`; the meters stay as they are, and so do the slots of `*` for other tasks."""
+    """The manifest with this slot of `*`; the meters stay as they are, and so do the slots of `*` for other tasks."""
     others = [other for other in manifest.slots.values() if other.meter == STAR and other.task != slot.task]
     return replace(manifest.with_slots(Meter(STAR), [*others, slot]), latest_meter=manifest.latest_meter, meters=manifest.meters)

@@ -71,7 +71,7 @@ class RegisteredModels:
                 self.loaded[bundle_id] = Loaded(bundle_id, manifest, lambda: self._replayed(bundle_id, record))
             if at_once and bundle_id in self.loaded:
                 self.models(bundle_id)
-        except (BadBundle, RegistryConflict) as cause:
+        except (BadBundle, RegistryConflict, Unavailable) as cause:
             self.refused[bundle_id] = cause.message
 
     def _replayed(self, bundle_id: str, record: Record) -> tuple[Model, ...]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from wattcast.adapters.provenance import provenance
 from wattcast.adapters.wiring import connect
 from wattcast.config import load_params, load_settings
+from wattcast.forecasting import succession
 from wattcast.forecasting.backtest import first_test_row
 from wattcast.forecasting.baselines import Fallback, climatological_profile, residual_spread
-from wattcast.forecasting.registry import Record, record_of, slot_of
+from wattcast.forecasting.choosing import record_of, slot_of
+from wattcast.forecasting.registry import Record
+from wattcast.forecasting.succession import Application
 from wattcast.stages import run
 from wattcast.stages.outputs import read_bundles, read_facts, read_made, read_scorecard, read_table
 
@@ -33,10 +37,11 @@ def main() -> None:
             services.store.put_record(records[-1])
             reach = max(reach, *(model.spec.history_steps for model in bundle.manifest.models))
         services.snapshots.put(table.last(_KEPT_HISTORIES * reach))
-    meter = facts.meter
+    meter, made = facts.meter, provenance()
     slots = [slot_of(name, task, meter.id, params.quantiles, records, facts.skipped.get(name, "")) for name, task in params.tasks.items()]
-    manifest = services.store.manifest().with_slots(meter, slots)
-    services.store.publish(manifest)
+    there = services.store.manifest()
+    applications = [Application(slot, getattr(there.slots.get(slot.key), "champion", ""), accepted=True, reasons=()) for slot in slots]
+    manifest = services.store.change(lambda now: succession.register(now, meter, applications), at=made["at"], by=made["by"])
     print(f"registered meter {meter.id}{' (SIMULATED)' if meter.simulated else ''}, serving manifest {manifest.serial}")
     for slot in slots:
         print("\n".join(f"  {line}" for line in slot.in_words()))

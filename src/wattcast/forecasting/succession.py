@@ -1,0 +1,143 @@
+"""Who takes over from whom: each function takes the serving manifest that is there and gives the one that may follow. Pure.
+
+The serial and the history of a manifest are filled in where it is published.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from wattcast.errors import RegistryConflict
+from wattcast.forecasting.registry import Action, Move, Record, ServingManifest, Slot
+from wattcast.forecasting.star import with_star
+from wattcast.meter.table import Meter
+
+
+@dataclass(frozen=True)
+class Step:
+    """A manifest that may follow the one that is there, and what that changes."""
+
+    manifest: ServingManifest
+    action: Action
+    moves: tuple[Move, ...] = ()
+
+
+Transition = Callable[[ServingManifest], Step]
+
+
+@dataclass(frozen=True)
+class Application:
+    """A slot that training would fill. against: the champion that it was judged beside, empty for none; accepted: whether it takes over."""
+
+    slot: Slot
+    against: str
+    accepted: bool
+    reasons: tuple[str, ...]
+
+
+def register(manifest: ServingManifest, meter: Meter, applications: list[Application]) -> Step:
+    """Slots that were accepted take their place; where one was not, who is there goes on, and remembers the candidate.
+
+    Raises RegistryConflict where another champion answers meanwhile than the one that was judged beside.
+    """
+    slots, moves = [], []
+    for one in applications:
+        there = manifest.slot(one.slot.task, one.slot.meter)
+        champion = there.champion if there else ""
+        if champion != one.against:
+            said = f"{one.slot.key} is answered by {champion[:12] or 'no champion'}, and was judged beside {one.against[:12] or 'none'}"
+            raise RegistryConflict(f"{said}: someone else published in between", "register again: it is judged beside who is there now")
+        if there is None or one.accepted:
+            challenger = there.challenger if there and there.challenger != one.slot.champion else ""
+            slots.append(replace(one.slot, challenger=challenger, share=there.share if there and challenger else 0.0))
+        else:
+            slots.append(replace(there, candidate=one.slot.champion))
+        moves.append(Move(one.slot.task, one.slot.meter, champion, slots[-1].champion, one.reasons))
+    return Step(manifest.with_slots(meter, slots), "register", tuple(moves))
+
+
+def register_star(manifest: ServingManifest, slot: Slot) -> Step:
+    """The model of all meters for one task takes its place: it was scored on meters held out, and answers where a meter has no model."""
+    there = manifest.slot(slot.task, slot.meter)
+    move = Move(slot.task, slot.meter, there.champion if there else "", slot.champion)
+    return Step(with_star(manifest, slot), "register", (move,))
+
+
+def promote(manifest: ServingManifest, record: Record, reasons: tuple[str, ...]) -> Step:
+    """The bundle of this record becomes champion of its task and meter. Raises RegistryConflict where it is, or there is no such slot."""
+    slot = _slot(manifest, record.task, record.meter)
+    if record.bundle == slot.champion:
+        raise RegistryConflict(f"{record.bundle[:12]} is the champion of {slot.key} already", "wattcast registry list shows who is who")
+    vetoed = {family: why for family, why in slot.vetoed.items() if family != record.family}
+    following = replace(slot, families={**slot.families, record.family: record.bundle}, champion=record.bundle, vetoed=vetoed)
+    following = replace(following, standby=following.standby or record.bundle).without(record.bundle).after(slot)
+    return _moved(manifest, slot, following, "promote", reasons)
+
+
+def rollback(manifest: ServingManifest, task: str, meter: str) -> Step:
+    """The slot as it was before its champion. Who leaves is kept as the candidate. Raises RegistryConflict where nobody was before."""
+    slot = _slot(manifest, task, meter)
+    if slot.before is None:
+        hint = "wattcast registry history shows who answered when, wattcast registry promote ID --force --reason brings one back"
+        raise RegistryConflict(f"{slot.key} had no other champion before", hint)
+    return _moved(manifest, slot, replace(slot.before, candidate=slot.champion), "rollback", ())
+
+
+def retire(manifest: ServingManifest, bundle: str) -> Step:
+    """A bundle answers no more and challenges no more. Raises RegistryConflict for a champion, which wants a successor first."""
+    named = [slot for slot in manifest.slots.values() if bundle in slot.kept()]
+    champion_of = [slot.key for slot in named if slot.champion == bundle]
+    if champion_of:
+        hint = "roll back, or promote another one, first"
+        raise RegistryConflict(f"{bundle[:12]} is the champion of {', '.join(champion_of)} and cannot be retired", hint)
+    if not named:
+        raise RegistryConflict(f"no slot names {bundle[:12]}", "wattcast registry list shows those that are named")
+    for slot in named:
+        families = {family: each for family, each in slot.families.items() if each != bundle}
+        vetoed = {family: why for family, why in slot.vetoed.items() if family in families}
+        standby = slot.standby if slot.standby != bundle else next(iter(families.values()), "")
+        before = None if slot.before and slot.before.champion == bundle else slot.before
+        rest = replace(slot, families=families, vetoed=vetoed, standby=standby, before=before)
+        manifest = manifest.with_slot(rest.without(bundle))
+    return Step(manifest, "retire", tuple(Move(slot.task, slot.meter, bundle, "") for slot in named))
+
+
+def challenge(manifest: ServingManifest, record: Record, share: float) -> Step:
+    """The bundle forecasts beside the champion, and answers on this share of the days. Raises RegistryConflict where it is champion."""
+    slot = _slot(manifest, record.task, record.meter)
+    if record.bundle == slot.champion:
+        raise RegistryConflict(f"{record.bundle[:12]} is the champion of {slot.key}", "name another one")
+    words = (f"answers on {share:.0%} of the days" if share else "forecasts in the shadow",)
+    following = replace(slot, challenger=record.bundle, share=share)
+    return Step(manifest.with_slot(following), "challenge", (Move(slot.task, slot.meter, slot.champion, slot.champion, words),))
+
+
+def end_challenge(manifest: ServingManifest, task: str, meter: str) -> Step:
+    """Nobody forecasts beside the champion any more. Raises RegistryConflict where nobody did."""
+    slot = _slot(manifest, task, meter)
+    if not slot.challenger:
+        raise RegistryConflict(f"{slot.key} has no challenger", "wattcast registry challenge ID names one")
+    following = replace(slot, challenger="", share=0.0, candidate=slot.challenger)
+    words = (f"{slot.challenger[:12]} challenges no more",)
+    return Step(manifest.with_slot(following), "challenge", (Move(slot.task, slot.meter, slot.champion, slot.champion, words),))
+
+
+def name(manifest: ServingManifest, word: str, bundle: str) -> Step:
+    """A bundle is kept under a name; an empty one takes the name away. Raises RegistryConflict where there is no such name to take."""
+    if not bundle and word not in manifest.names:
+        raise RegistryConflict(f'no bundle is named "{word}"', f"names: {', '.join(manifest.names) or 'none'}")
+    names = {other: each for other, each in manifest.names.items() if other != word} | ({word: bundle} if bundle else {})
+    return Step(replace(manifest, names=names), "name", (Move("", "", manifest.names.get(word, ""), bundle, (word,)),))
+
+
+def _slot(manifest: ServingManifest, task: str, meter: str) -> Slot:
+    slot = manifest.slot(task, meter)
+    if slot is None:
+        known = ", ".join(sorted(manifest.slots)) or "none"
+        raise RegistryConflict(f"nothing answers {task} for meter {meter}", f"known: {known}")
+    return slot
+
+
+def _moved(manifest: ServingManifest, old: Slot, new: Slot, action: Action, reasons: tuple[str, ...]) -> Step:
+    return Step(manifest.with_slot(new), action, (Move(old.task, old.meter, old.champion, new.champion, reasons),))
