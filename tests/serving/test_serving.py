@@ -185,7 +185,14 @@ def test_readings_without_covariates_are_answered(registered: Path) -> None:
 
 def test_health_says_what_is_loaded(registered: Path) -> None:
     """Ready, with serial, meters and how many bundles: three families and the champion before, twice; the barn shares one of them."""
-    assert serving(registered).health() == {"ready": True, "serial": 3, "meters": ["barn", "house"], "loaded": 12, "refused": {}}
+    assert serving(registered).health() == {
+        "ready": True,
+        "serial": 3,
+        "meters": ["barn", "house"],
+        "loaded": 12,
+        "refused": {},
+        "held_back": {},
+    }
 
 
 def test_what_a_bundle_was_trained_on_is_known(registered: Path) -> None:

@@ -25,7 +25,7 @@ def test_an_unknown_meter_or_task_is_the_callers_error(registered: Path) -> None
 def test_an_empty_store_says_so(tmp_path: Path) -> None:
     """Before anything was registered nothing is ready, and the refusal is the caller's to read."""
     service = serving(tmp_path / "store")
-    assert service.health() == {"ready": False, "serial": 0, "meters": [], "loaded": 0, "refused": {}}
+    assert service.health() == {"ready": False, "serial": 0, "meters": [], "loaded": 0, "refused": {}, "held_back": {}}
     with pytest.raises(BadRequest) as refusal:
         service.forecast(ask(meter=""))
     assert refusal.value.hint == "known meters: none yet"

@@ -261,7 +261,7 @@ def test_every_tier_is_reached(store: Path, browse: Browse) -> None:
     shutil.rmtree(store / "bundles")
     # Of a file that was there when the service started, and is gone when its models are first asked for.
     assert tier(starting)[0] == "baseline"
-    assert "cannot be read" in tier(starting)[1]
+    assert "is not in the store" in tier(starting)[1]
     assert tier(browse(store))[0] == "baseline"
 
 

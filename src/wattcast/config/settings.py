@@ -47,6 +47,9 @@ class Settings(BaseSettings):
     )
     keep_readings_days: int = Field(0, ge=0, description="Days that readings which arrived are kept for; 0: for ever.")
     keep_forecasts_days: int = Field(0, ge=0, description="Days that forecasts given out are kept for; 0: for ever.")
+    poll: float = Field(
+        3.0, ge=0, le=3_600, description="Seconds between looks for newly published models; 0: only when told (POST /api/v1/admin/refresh)."
+    )
     meter: str = Field("", description="Meter that the page shows first; empty for the one registered last.")
 
     @property

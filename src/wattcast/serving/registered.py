@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 
 from wattcast.errors import BadBundle, BadRequest, RegistryConflict, Unavailable
 from wattcast.forecasting.bundle import Manifest, manifest_of, open_bundle
@@ -40,7 +40,10 @@ class Loaded:
 
 
 class RegisteredModels:
-    """What the serving manifest named when `load` was called. version: of all that answers, another for any other model."""
+    """What the serving manifest named when `load` was called. version: of all that answers, another for any other model.
+
+    held_back: "task/meter" -> why the champion that was published for it does not answer, and who answered before still does.
+    """
 
     def __init__(self, store: ModelStore) -> None:
         self._store = store
@@ -48,43 +51,62 @@ class RegisteredModels:
         self.records: dict[str, Record] = {}
         self.refused: dict[str, str] = {}
         self.loaded: dict[str, Loaded] = {}
+        self.held_back: dict[str, str] = {}
         self.version = ""
 
-    def load(self) -> None:
+    def load(self, before: RegisteredModels | None = None) -> None:
         """Open every bundle of the serving manifest, hashes checked, and load the champions' models. What is refused keeps its reason.
 
-        Other models are loaded, and have to give their golden forecasts, when they are first asked for.
+        Other models are loaded, and have to give their golden forecasts, when they are first asked for. before: what answered until
+        now; what it has loaded is not loaded again, and where it has a champion whose successor is refused, that one goes on. Raises
+        RegistryConflict for a manifest older than that one's.
         """
+        self.refused, self.held_back = {}, {}
         self.manifest = self._store.manifest()
-        self.refused = {}
+        if before is not None and self.manifest.serial < before.manifest.serial:
+            said = f"the serving manifest has serial {self.manifest.serial} after {before.manifest.serial}"
+            raise RegistryConflict(
+                f"{said}: an old one was put back, or the store was emptied", "start the service again where that is meant"
+            )
         for slot in self.manifest.slots.values():
             for bundle in slot.named():
-                self._load(bundle, heads=bundle in slot.bundles(), at_once=bundle == slot.champion)
+                self._load(bundle, before, heads=bundle in slot.bundles(), at_once=bundle == slot.champion)
+        if before is not None:
+            self._hold_back(before)
         which = [*sorted(self.loaded), *sorted(self.refused)]
         self.version = hashlib.sha256(manifest_to_json(self.manifest) + "".join(which).encode()).hexdigest()
 
-    def _load(self, bundle_id: str, *, heads: bool, at_once: bool) -> None:
+    def _load(self, bundle_id: str, before: RegisteredModels | None, *, heads: bool, at_once: bool) -> None:
         try:
             record = self.records[bundle_id] = self._store.record(bundle_id)
+            there = before.loaded.get(bundle_id) if before else None
+            if there is not None and before is not None and before.records[bundle_id].golden == record.golden:
+                self.loaded[bundle_id] = there
             if heads and bundle_id not in self.loaded:
                 manifest = manifest_of(self._store.bundle(bundle_id), bundle_id)
-                self.loaded[bundle_id] = Loaded(bundle_id, manifest, lambda: self._replayed(bundle_id, record))
+                self.loaded[bundle_id] = Loaded(bundle_id, manifest, partial(_replayed, self._store, bundle_id, record.golden))
             if at_once and bundle_id in self.loaded:
                 self.models(bundle_id)
         except (BadBundle, RegistryConflict, Unavailable) as cause:
             self.refused[bundle_id] = cause.message
 
-    def _replayed(self, bundle_id: str, record: Record) -> tuple[Model, ...]:
-        bundle = open_bundle(self._store.bundle(bundle_id), expected_id=bundle_id)
-        bundle.replay(record.golden)
-        return bundle.models
+    def _hold_back(self, before: RegisteredModels) -> None:
+        """Have who answered go on where a champion was published that is refused."""
+        for key, slot in self.manifest.slots.items():
+            old = before.manifest.slots.get(key)
+            if old is None or slot.champion not in self.refused or old.champion not in before.loaded:
+                continue
+            self.held_back[key] = self.refused[slot.champion]
+            self.manifest = self.manifest.with_slot(old)
+            self.records |= {bundle: before.records[bundle] for bundle in old.named() if bundle in before.records}
+            self.loaded |= {bundle: before.loaded[bundle] for bundle in old.named() if bundle in before.loaded}
 
     def models(self, bundle_id: str) -> tuple[Model, ...]:
         """The models of a bundle, richest first; none where it is not loaded or was refused, which `refused` says."""
         loaded = self.loaded.get(bundle_id)
         try:
             return loaded.models() if loaded is not None else ()
-        except BadBundle as cause:
+        except (BadBundle, Unavailable) as cause:
             self.refused[bundle_id] = cause.message
             self.loaded.pop(bundle_id, None)
             return ()
@@ -145,7 +167,15 @@ class RegisteredModels:
             "meters": sorted(self.manifest.meters),
             "loaded": len(self.loaded),
             "refused": {bundle[:12]: reason for bundle, reason in self.refused.items()},
+            "held_back": dict(self.held_back),
         }
+
+
+def _replayed(store: ModelStore, bundle_id: str, golden: Mapping[str, list[list[float]]]) -> tuple[Model, ...]:
+    """The models of a bundle, which give the forecasts that its record expects. Raises BadBundle."""
+    bundle = open_bundle(store.bundle(bundle_id), expected_id=bundle_id)
+    bundle.replay(golden)
+    return bundle.models
 
 
 def no_such_task(task: str, meter: str, known: set[str]) -> BadRequest:

@@ -15,7 +15,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from wattcast.adapters.wiring import Live, Services, connect, connect_live
 from wattcast.config import Settings
-from wattcast.serving import ForecastService
+from wattcast.serving import Current
 from wattcast.web import problems, telemetry
 from wattcast.web.api import api, docs, document
 from wattcast.web.cache import ForecastCache
@@ -63,14 +63,14 @@ def create_app(settings: Settings, services: Services | None = None, now: Callab
     """
     services = services or connect(settings)
     live = connect_live(settings, services.snapshots)
-    service = ForecastService(services.store, live.known)
-    service.load()
-    if settings.meter and service.manifest.meters:
-        service.meter(settings.meter)
+    current = Current(services.store, live.known)
+    current.start()
+    if settings.meter and current.service.manifest.meters:
+        current.service.meter(settings.meter)
     app = Flask(__name__)
     app.config.update(MAX_CONTENT_LENGTH=problems.LARGEST_BODY_BYTES, MAX_FORM_MEMORY_SIZE=problems.LARGEST_BODY_BYTES)
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
-    app.extensions["wattcast"] = Site(service, live, Explainer(services.store), now, settings.meter, ForecastCache(app, settings))
+    app.extensions["wattcast"] = Site(current, live, Explainer(services.store), now, settings.meter, ForecastCache(app, settings))
     app.register_blueprint(pages)
     app.register_blueprint(filed)
     app.register_blueprint(explanations)
@@ -124,7 +124,7 @@ def readyz() -> ResponseReturnValue:
     service, live, cache = site().service, site().live, site().cache
     cache.look()
     faults = {"database": live.known.fault, "forecast_log": _log_fault(live), "redis": cache.fault}
-    faults["retention"] = live.retention.fault
+    faults |= {"retention": live.retention.fault, "models": site().current.fault}
     faults = {name: fault for name, fault in faults.items() if fault}
     leaving = current_app.extensions.get("wattcast_leaving", bool)()
     if leaving:

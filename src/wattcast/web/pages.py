@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from flask import Blueprint, current_app, render_template, request
+from flask import Blueprint, current_app, g, has_app_context, render_template, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
@@ -16,7 +16,7 @@ from wattcast.adapters.wiring import Live
 from wattcast.errors import BadRequest, Unavailable, WattcastError
 from wattcast.forecasting.forecast import Forecast, iso
 from wattcast.meter.table import METER_ID, MINUTE_S, Meter, MeterTable
-from wattcast.serving import Ask, ForecastService
+from wattcast.serving import Ask, Current, ForecastService
 from wattcast.web import views
 from wattcast.web.cache import ForecastCache
 from wattcast.web.explaining import Explainer
@@ -39,12 +39,22 @@ _FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data", "")
 class Site:
     """What the pages stand on. now: the clock, seconds since the epoch; meter: the one shown first, empty for the latest."""
 
-    service: ForecastService
+    current: Current
     live: Live
     explainer: Explainer
     now: Callable[[], float]
     meter: str
     cache: ForecastCache
+
+    @property
+    def service(self) -> ForecastService:
+        """The service that answers: the same one for as long as a request takes, whatever is published meanwhile."""
+        if not has_app_context():
+            return self.current.service
+        if "service" not in g:
+            g.service = self.current.service
+        taken: ForecastService = g.service
+        return taken
 
     def known_meter(self, meter_id: str) -> Meter | None:
         """The meter called so, registered or with readings that arrived; None where there is none. Raises Unavailable."""

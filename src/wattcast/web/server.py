@@ -141,6 +141,7 @@ def worker_app(settings: Settings) -> Any:
     # Python would look through all of the models and libraries again and again for what is left over.
     gc.disable()
     from wattcast.web.app import create_app  # noqa: PLC0415 (workers only: the master stays light)
+    from wattcast.web.watch import Watch  # noqa: PLC0415 (likewise)
 
     with _memory_given_back():
         app = create_app(settings)
@@ -148,7 +149,10 @@ def worker_app(settings: Settings) -> Any:
     gc.freeze()
     gc.set_threshold(_GARBAGE)
     gc.enable()
-    app.extensions["wattcast"].live.retention.start()
+    here = app.extensions["wattcast"]
+    here.live.retention.start()
+    app.extensions["wattcast_watch"] = watch = Watch(here.current, settings.poll)
+    watch.start()
     return app
 
 
@@ -162,6 +166,7 @@ def _leave_once(_worker: Any) -> None:
 def _nothing_lost(_server: Any, worker: Any) -> None:
     """A worker that leaves writes the forecasts down that it gave out."""
     if getattr(worker, "wsgi", None) is not None:
+        worker.wsgi.extensions["wattcast_watch"].close()
         worker.wsgi.extensions["wattcast"].live.close()
 
 

@@ -23,6 +23,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from wattcast.config import Settings
 from wattcast.errors import Forbidden
 from wattcast.forecasting.forecast import Forecast
+from wattcast.serving import Current
 from wattcast.web.cache import Again
 from wattcast.web.security.guard import all_is_told, who
 
@@ -37,6 +38,10 @@ FORECASTS = Counter("wattcast_forecasts", "Forecasts given out.", ["task", "mode
 DATA_AGE = Gauge("wattcast_data_age_seconds", "Age of the readings last forecast from.", ["task", "meter"], multiprocess_mode="mostrecent")
 CACHE = Counter("wattcast_cache_lookups", "Forecasts asked for that may have been kept.", ["outcome"])
 LOADED_AT = Gauge("wattcast_models_loaded_timestamp_seconds", "When a worker loaded its models last.", multiprocess_mode="max")
+SERIAL = Gauge("wattcast_manifest_serial", "Serving manifest that the worker which lags most answers from.", multiprocess_mode="livemin")
+HELD_BACK = Gauge("wattcast_champions_held_back", "Published champions that some worker refused.", multiprocess_mode="livemax")
+REFUSED = Gauge("wattcast_bundles_refused", "Model files that some worker refused.", multiprocess_mode="livemax")
+SWAPS = Counter("wattcast_swaps", "Times that a worker swapped its models.")
 
 # To look a label up takes the library longer than to count.
 _answered: Callable[..., Counter] = lru_cache(maxsize=1024)(REQUESTS.labels)
@@ -54,7 +59,16 @@ def register(app: Flask, settings: Settings) -> None:
     app.before_request(_begins)
     app.after_request(_ends)
     app.add_url_rule("/metrics", view_func=metrics)
+    took(app.extensions["wattcast"].current, swapped=False)
+
+
+def took(current: Current, *, swapped: bool) -> None:
+    """Count what a worker took from the model store, or could not take."""
+    SWAPS.inc(swapped)
     LOADED_AT.set_to_current_time()
+    SERIAL.set(current.service.manifest.serial)
+    HELD_BACK.set(len(current.service.held_back))
+    REFUSED.set(len(current.service.refused))
 
 
 def _configure() -> None:

@@ -75,3 +75,15 @@ class ModelDetails(Struct, frozen=True):
             "kW",
         ),
     ]
+
+
+class Refreshed(Struct, frozen=True):
+    """What this process answers from after a look into the model store."""
+
+    serial: Annotated[int, said("Of the serving manifest that it answers from.", 7)]
+    swapped: Annotated[bool, said("Whether models changed by this look.", True)]
+    held_back: Annotated[
+        dict[str, str],
+        said("Task and meter whose published champion is refused, and why; who answered before still does.", {}),
+    ]
+    fault: Annotated[str, said("Why not all that is published serves; empty where it does.", "")]

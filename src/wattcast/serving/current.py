@@ -1,0 +1,52 @@
+"""The service that answers now, and the step to the next: what was published is loaded beside it, then one reference is swapped."""
+
+from __future__ import annotations
+
+import threading
+
+from wattcast.errors import RegistryConflict, Unavailable
+from wattcast.ports import Latest, ModelStore
+from wattcast.serving.service import ForecastService
+
+# What could not be loaded is tried again after so long, though nothing else was published.
+_AGAIN_S = 30.0
+
+
+class Current:
+    """`service` answers; whoever took it keeps it for as long as an answer takes. fault: why what was published does not serve."""
+
+    def __init__(self, store: ModelStore, readings: Latest) -> None:
+        self._store = store
+        self._readings = readings
+        self._one = threading.Lock()
+        self._version = ""
+        self._tried_s = 0.0
+        self.fault = ""
+        self.service = ForecastService(store, readings)
+
+    def start(self) -> None:
+        """Load what is published now. Raises RegistryConflict and Unavailable where the serving manifest cannot be read."""
+        self._version = self._store.version()
+        self.service.load()
+
+    def refresh(self, now_s: float) -> bool:
+        """Take what was published since, where there is something; whether another service answers now. now_s: of any clock.
+
+        A champion that is refused does not take over: for its meter and task goes on who answered, and `fault` says why. Where the
+        manifest cannot be read or is not to be trusted, all goes on as it is.
+        """
+        with self._one:
+            try:
+                version = self._store.version()
+                if version == self._version and not (self.fault and now_s - self._tried_s > _AGAIN_S):
+                    return False
+                self._version, self._tried_s = version, now_s
+                beside = ForecastService(self._store, self._readings)
+                beside.load(self.service)
+            except (RegistryConflict, Unavailable) as cause:
+                self.fault = cause.message
+                return False
+            self.fault = "; ".join(f"{key}: {why}" for key, why in beside.held_back.items())
+            changed = beside.version != self.service.version
+            self.service = beside
+            return changed

@@ -1,0 +1,19 @@
+"""What those who look after a service tell it."""
+
+from __future__ import annotations
+
+from wattcast.web.api.answers.models import Refreshed
+from wattcast.web.api.operations import operation
+from wattcast.web.pages import site
+from wattcast.web.watch import look
+
+
+@operation("POST", "/admin/refresh", Refreshed, scope="admin")
+def refresh() -> Refreshed:
+    """Look for newly published models now.
+
+    The process that answers does so at once, the other workers of a service at their next look (WATTCAST_POLL).
+    """
+    current = site().current
+    swapped = look(current)
+    return Refreshed(current.service.manifest.serial, swapped, dict(current.service.held_back), current.fault)
