@@ -103,17 +103,24 @@ class BlobModelStore:
 
     def history(self) -> Iterator[Change]:
         """Every change, the latest first. Raises RegistryConflict where an entry is not there, or is not the one that was written."""
+        return (change for _, change in self.chain())
+
+    def chain(self) -> Iterator[tuple[str, Change]]:
+        """Every change with the SHA-256 that it is kept under, the latest first. Raises as `history` does."""
         name = self.manifest().history
         while name:
-            try:
-                data = self.blobs.get(f"history/{name}.json").data
-            except NotFound as cause:
-                raise RegistryConflict(f"entry {name[:12]} of the history is not there", "restore it from a backup") from cause
-            if hashlib.sha256(data).hexdigest() != name:
-                raise RegistryConflict(f"entry {name[:12]} of the history was altered", "restore it from a backup")
-            change = change_from_json(data)
-            yield change
+            change = self._entry(name)
+            yield name, change
             name = change.earlier
+
+    def _entry(self, name: str) -> Change:
+        try:
+            data = self.blobs.get(history_name(name)).data
+        except NotFound as cause:
+            raise RegistryConflict(f"entry {name[:12]} of the history is not there", "restore it from a backup") from cause
+        if hashlib.sha256(data).hexdigest() != name:
+            raise RegistryConflict(f"entry {name[:12]} of the history was altered", "restore it from a backup")
+        return change_from_json(data)
 
     def _changed(self, transition: Transition, at: str, by: str, why: str) -> ServingManifest:
         manifest, version = self._manifest()
@@ -125,7 +132,7 @@ class BlobModelStore:
         for bundle in sorted(following.kept() - manifest.kept()):
             if not self.blobs.version(bundle_name(bundle)):
                 raise RegistryConflict(f"bundle {bundle[:12]} is not in the store any more", "register it again: make run")
-        self.blobs.put(f"history/{name}.json", entry)
+        self.blobs.put(history_name(name), entry)
         try:
             self.blobs.swap(MANIFEST, manifest_to_json(following), version)
         except RegistryConflict as cause:
@@ -155,6 +162,11 @@ def bundle_name(bundle_id: str) -> str:
 def record_name(bundle_id: str) -> str:
     """What the blob of a bundle's record is called. Raises BadBundle for what is no id."""
     return f"records/{_whole(bundle_id)}.json"
+
+
+def history_name(name: str) -> str:
+    """What the blob of a change is called, by the SHA-256 of its bytes."""
+    return f"history/{name}.json"
 
 
 def _whole(bundle_id: str) -> str:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from wattcast.adapters.files import FileSnapshots
 from wattcast.adapters.live import LiveReadings
-from wattcast.adapters.model_store import FileModelStore
+from wattcast.adapters.model_store import BlobModelStore, FileModelStore
 from wattcast.config import Settings
-from wattcast.ports import ForecastLog, Keys, ModelStore, ReadingStore, Snapshots
+from wattcast.ports import ForecastLog, Keys, ReadingStore, Snapshots
 
 if TYPE_CHECKING:
     from wattcast.adapters.database import Database, Retention, WrittenBehind
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Services:
     """The adapters that the settings chose."""
 
-    store: ModelStore
+    store: BlobModelStore
     snapshots: Snapshots
 
 

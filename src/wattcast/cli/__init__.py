@@ -14,6 +14,7 @@ from wattcast.cli import backtesting, card, forecasting, looking, pooling, runni
 from wattcast.cli.console import explained
 from wattcast.cli.database import db
 from wattcast.cli.keys import keys
+from wattcast.cli.registry import registry
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -62,6 +63,7 @@ for _command, _example in _COMMANDS:
     app.command(epilog=f"Example: {_example}", no_args_is_help=needs_a_word)(explained(_command))
 app.add_typer(db, name="db")
 app.add_typer(keys, name="keys")
+app.add_typer(registry, name="registry")
 
 
 def main() -> None:
