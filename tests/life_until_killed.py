@@ -13,7 +13,6 @@ import signal
 import sys
 import time
 import traceback
-from dataclasses import replace
 from pathlib import Path
 
 import tiny
@@ -28,6 +27,7 @@ from wattcast.forecasting.succession import Application, promote, register, roll
 
 EVENTS = ("tempfile.mkstemp", "os.rename", "os.remove", "http.client.send")
 TASK = "day_ahead"
+FAMILIES = ("xgb", "lgbm")
 METER = tiny.hour_table().meter
 WHO = {"at": "2010-03-01T00:00:00+00:00", "by": "tests"}
 
@@ -38,13 +38,13 @@ def connected(where: list[str]) -> BlobModelStore:
     return connect(Settings(**given)).store
 
 
-def made(number: int) -> tuple[bytes, Record]:
-    """A bundle unlike any other, and its record."""
-    data = tiny.repacked(tiny.bundle(TASK, ("xgb", "lgbm")[number % 2]), change=lambda facts: facts["params"].update(number=number))
-    return data, tiny.record(data)
+def made(number: int) -> dict[bytes, Record]:
+    """Bundles of two families, unlike any others, and their records."""
+    both = [tiny.repacked(tiny.bundle(TASK, key), change=lambda facts: facts["params"].update(number=number)) for key in FAMILIES]
+    return {data: tiny.record(data) for data in both}
 
 
-def act(store: BlobModelStore, action: str, data: bytes, record: Record) -> int:
+def act(store: BlobModelStore, action: str, new: dict[bytes, Record]) -> int:
     """Do it; the serial that it led to."""
     manifest = store.manifest()
     there = manifest.slot(TASK, METER.id)
@@ -57,11 +57,10 @@ def act(store: BlobModelStore, action: str, data: bytes, record: Record) -> int:
     if action == "promote" and there:
         other = next(bundle for bundle in there.families.values() if bundle != there.champion)
         return store.change(lambda now: promote(now, store.record(other), ("tried",)), **WHO).serial
-    store.put_bundle(data)
-    store.put_record(record)
-    second = replace(record, family="rf")
-    families = slot_of(TASK, tiny.TASKS[TASK], METER.id, tiny.LEVELS, [record], "")
-    slot = replace(families, families={**families.families, second.family: there.champion} if there else families.families)
+    for data, record in new.items():
+        store.put_bundle(data)
+        store.put_record(record)
+    slot = slot_of(TASK, tiny.TASKS[TASK], METER.id, tiny.LEVELS, list(new.values()), "")
     application = Application(slot, there.champion if there else "", accepted=True, reasons=())
     return store.change(lambda now: register(now, METER, [application]), **WHO).serial
 
@@ -69,10 +68,10 @@ def act(store: BlobModelStore, action: str, data: bytes, record: Record) -> int:
 def run(where: list[str], number: int, action: str, how: str, amount: str) -> str:
     """Start the action in a child and kill it."""
     told, telling = os.pipe()
-    data, record = made(number)
+    new = made(number)
     child = os.fork()
     if child == 0:
-        act_and_wait(where, action, data, record, int(amount) if how == "event" else 0, telling)
+        act_and_wait(where, action, new, int(amount) if how == "event" else 0, telling)
     os.close(telling)
     if how == "seconds":
         # The moment is the point: nothing is waited for.
@@ -88,7 +87,7 @@ def run(where: list[str], number: int, action: str, how: str, amount: str) -> st
     return f"{said.decode() or 0} {'finished' if said else 'killed'}"
 
 
-def act_and_wait(where: list[str], action: str, data: bytes, record: Record, fatal_event: int, telling: int) -> None:
+def act_and_wait(where: list[str], action: str, new: dict[bytes, Record], fatal_event: int, telling: int) -> None:
     """Run the action, say what it led to, and wait to be killed."""
     left = fatal_event
 
@@ -102,7 +101,7 @@ def act_and_wait(where: list[str], action: str, data: bytes, record: Record, fat
     try:
         store = connected(where)
         sys.addaudithook(count)
-        os.write(telling, str(act(store, action, data, record)).encode())
+        os.write(telling, str(act(store, action, new)).encode())
         while True:
             signal.pause()
     except BaseException:  # noqa: BLE001 (a child never returns into the loop of its parent)
@@ -111,8 +110,7 @@ def act_and_wait(where: list[str], action: str, data: bytes, record: Record, fat
 
 
 if __name__ == "__main__":
-    for family in ("xgb", "lgbm"):
-        tiny.bundle(TASK, family)
+    made(0)
     print("ready", flush=True)
     for number, line in enumerate(sys.stdin):
         print(run(sys.argv[1:], number, *line.split()), flush=True)
