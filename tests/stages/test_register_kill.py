@@ -20,6 +20,7 @@ from wattcast.adapters.model_store import FileModelStore
 from wattcast.config import load_params
 from wattcast.forecasting.backtest import first_test_row
 from wattcast.forecasting.scorecard import Scorecard, ScoreRow, score_families
+from wattcast.forecasting.succession import promote
 from wattcast.meter.sample import as_uci_text, simulate
 from wattcast.serving import Ask, ForecastService
 from wattcast.stages import preprocess, register, train
@@ -176,13 +177,26 @@ def test_a_kill_before_each_change_of_a_file_leaves_a_store_that_serves(projects
     assert len(serials) == 3 * 10 + 1
 
 
-def test_a_whole_register_remembers_the_champion_before(projects: list[Path], store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The second registration serves its own models and names the first one's champion as the one before."""
+def test_who_did_not_prove_better_waits_and_can_be_forced(projects: list[Path], store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second registration has too few days to prove anything: the first one's champion stays, and why is told; forced, it follows."""
     for project in projects:
         monkeypatch.chdir(project)
         register.main()
-    slot = FileModelStore(store).manifest().slots[f"day_ahead/{METER}"]
+    models = FileModelStore(store)
+    slot = models.manifest().slots[f"next_minute/{METER}"]
+    assert slot.champion in bundles_of(projects[0])
+    assert slot.candidate in bundles_of(projects[1])
+    verdict = models.record(slot.candidate).verdict
+    assert verdict is not None
+    assert (verdict.promote, verdict.champion) == (False, slot.champion)
+    first, second = reversed(list(models.history()))
+    assert (first.action, second.action) == ("register", "register")
+    assert "days can be compared with the champion, 14 are needed" in second.moves[1].reasons[0]
+    record = models.record(slot.candidate)
+    models.change(lambda manifest: promote(manifest, record, ("forced",)), at="", by="tests", why="tried")
+    slot = models.manifest().slots[f"next_minute/{METER}"]
     assert slot.champion in bundles_of(projects[1])
     assert slot.previous in bundles_of(projects[0])
+    slot = models.manifest().slots[f"day_ahead/{METER}"]
     assert set(slot.families) == {"xgb", "lgbm"}
     assert slot.levels == tiny.LEVELS

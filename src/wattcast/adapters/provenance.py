@@ -12,7 +12,12 @@ from pathlib import Path
 
 def provenance() -> dict[str, str]:
     """`at`: now, ISO 8601 in UTC; `by`: the user; `revision`: git's, "-dirty" where files differ from it."""
-    return {"at": datetime.now(UTC).isoformat(timespec="seconds"), "by": _user(), "revision": _revision()}
+    return {**who_when(), "revision": _revision()}
+
+
+def who_when() -> dict[str, str]:
+    """`at` and `by` alone."""
+    return {"at": datetime.now(UTC).isoformat(timespec="seconds"), "by": _user()}
 
 
 def code_sha256() -> str:

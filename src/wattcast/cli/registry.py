@@ -91,7 +91,7 @@ def promote(
 
     def transition(manifest: ServingManifest) -> succession.Step:
         champion = manifest.slots[f"{record.task}/{record.meter}"].champion
-        reasons = ("forced",) if force else _proved(record, champion)
+        reasons = (f"forced: {reason}",) if force else _proved(record, champion)
         return succession.promote(manifest, record, reasons)
 
     _changed(kept, transition, reason)
@@ -206,14 +206,21 @@ def _record(kept: BlobModelStore, text: str) -> Record:
 
 def _proved(record: Record, champion: str) -> tuple[str, ...]:
     """The reasons for which the model may take over from this champion. Raises RegistryConflict where it was not found better."""
-    raise NotImplementedError
+    verdict = record.verdict
+    hint = 'run the pipeline again, or promote it all the same: --force --reason "..."'
+    if verdict is None or verdict.champion != champion:
+        raise RegistryConflict(
+            f"{record.bundle[:_DIGITS]} was not judged beside the champion that serves, {champion[:_DIGITS] or 'none'}", hint
+        )
+    if not verdict.promote:
+        raise RegistryConflict(f"{record.bundle[:_DIGITS]} was not found better: {' '.join(verdict.reasons)}", hint)
+    return verdict.reasons
 
 
 def _changed(kept: BlobModelStore, transition: Transition, why: str) -> None:
-    from wattcast.adapters.provenance import provenance
+    from wattcast.adapters.provenance import who_when
 
-    made = provenance()
-    manifest = kept.change(transition, at=made["at"], by=made["by"], why=why)
+    manifest = kept.change(transition, **who_when(), why=why)
     change = next(iter(kept.history()))
     say("\n".join([f"serving manifest {manifest.serial}", *(f"  {_in_words(move)}" for move in change.moves)]))
 

@@ -153,6 +153,11 @@ class Fallback:
     profile: Profile
 
 
+def fallback_of(table: MeterTable, first_test: int, spec: FeatureSpec, names: tuple[str, ...], levels: tuple[float, ...]) -> Fallback:
+    """What answers where no bundle can: how far these baselines were off before the test, and the typical day of all readings."""
+    return Fallback(residual_spread(table.rows(0, first_test), spec, names, levels), climatological_profile(table, levels))
+
+
 def _summary(power: npt.NDArray[np.float64], levels: tuple[float, ...], otherwise: list[float] | None = None) -> list[float]:
     if power.size == 0 and otherwise is not None:
         return otherwise

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from wattcast.errors import RegistryConflict
 from wattcast.forecasting.baselines import Fallback
 from wattcast.forecasting.bundle import Bundle
+from wattcast.forecasting.promotion import Verdict
 from wattcast.forecasting.registry import Record, Slot
 from wattcast.forecasting.scorecard import ScoreRow
+from wattcast.forecasting.succession import Application
 from wattcast.forecasting.tasks import Task
 from wattcast.meter.quality import QualityReport
 
@@ -49,6 +51,16 @@ def record_of(
         importance={name: row.importance for name, row in rows.items()},
         worst={name: row.worst for name, row in rows.items()},
     )
+
+
+def application(slot: Slot, there: Slot | None, verdict: Verdict | None) -> Application:
+    """The slot as it applies for the place of the one that is there. verdict: of its champion beside that one's; None: there is none."""
+    against = there.champion if there else ""
+    if verdict is None:
+        reasons = () if slot.skipped else ("No family beat the baselines.",)
+        return Application(slot, against, accepted=not against or bool(slot.skipped), reasons=reasons)
+    # A champion that stays brings what else was trained with it.
+    return Application(slot, against, accepted=verdict.promote or against in ("", slot.champion), reasons=verdict.reasons)
 
 
 def slot_of(name: str, task: Task, meter: str, levels: tuple[float, ...], records: list[Record], skipped: str) -> Slot:

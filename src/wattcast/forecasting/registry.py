@@ -14,6 +14,7 @@ from wattcast.errors import BadParams, RegistryConflict
 from wattcast.forecasting.baselines import Fallback, baseline_names
 from wattcast.forecasting.breakdown import Miss
 from wattcast.forecasting.metrics import Score
+from wattcast.forecasting.promotion import Verdict
 from wattcast.forecasting.spec import FeatureSpec
 from wattcast.meter.quality import QualityReport
 from wattcast.meter.table import Meter
@@ -25,7 +26,7 @@ class Record:
 
     tests: model name -> its score on the last part of the file, which no choice has seen. golden: what `Bundle.golden_forecasts` must give.
     fallback: what answers for the bundle's task when no bundle can. importance, worst: model name -> what its
-    features are worth there, and its largest errors.
+    features are worth there, and its largest errors. verdict: what was made of it beside the champion, where it applied for its place.
     """
 
     bundle: str
@@ -43,6 +44,7 @@ class Record:
     revision: str
     importance: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     worst: Mapping[str, tuple[Miss, ...]] = field(default_factory=dict)
+    verdict: Verdict | None = None
 
 
 @dataclass(frozen=True)

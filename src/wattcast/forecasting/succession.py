@@ -35,6 +35,10 @@ class Application:
     accepted: bool
     reasons: tuple[str, ...]
 
+    def in_words(self) -> list[str]:
+        """What was made of it where there was a champion before, a line each."""
+        return [f"{self.slot.task}: {reason}" for reason in self.reasons] if self.against else []
+
 
 def register(manifest: ServingManifest, meter: Meter, applications: list[Application]) -> Step:
     """Slots that were accepted take their place; where one was not, who is there goes on, and remembers the candidate.

@@ -8,14 +8,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from wattcast.adapters.files import write_atomically
-from wattcast.errors import Unavailable
+from wattcast.errors import BadBundle, Unavailable
 from wattcast.forecasting.bundle import SUFFIX, Bundle, open_bundle
 from wattcast.forecasting.metrics import Scored
+from wattcast.forecasting.promotion import Unusable
+from wattcast.forecasting.registry import Slot
 from wattcast.forecasting.scorecard import Scorecard
 from wattcast.forecasting.tasks import Preset
 from wattcast.forecasting.training import Trained
 from wattcast.meter.quality import QualityReport
 from wattcast.meter.table import Meter, MeterTable
+from wattcast.ports import ModelStore
 
 PROCESSED = Path("data/processed")
 MODELS = Path("models")
@@ -94,6 +97,16 @@ def read_bundles(task: str, threads: int, *, native: bool = False) -> Iterator[B
     """Every trained bundle of the task, in the order of their paths."""
     for path in sorted((MODELS / task).glob(f"*/model{SUFFIX}")):
         yield open_bundle(path.read_bytes(), threads=threads, native=native)
+
+
+def read_serving(store: ModelStore, slot: Slot | None, threads: int) -> Bundle | Unusable | None:
+    """The champion that serves, or why its file cannot be used; None where there is none."""
+    if slot is None or not slot.champion:
+        return None
+    try:
+        return open_bundle(store.bundle(slot.champion), expected_id=slot.champion, threads=threads)
+    except BadBundle as refusal:
+        return Unusable(slot.champion, refusal.message)
 
 
 def _table_path(step_s: int) -> Path:

@@ -2,49 +2,58 @@
 
 from __future__ import annotations
 
-from wattcast.adapters.provenance import provenance
-from wattcast.adapters.wiring import connect
-from wattcast.config import load_params, load_settings
+from dataclasses import replace
+from functools import partial
+
+from wattcast.adapters.provenance import who_when
+from wattcast.adapters.wiring import Services, connect
+from wattcast.config import Params, load_params, load_settings
 from wattcast.forecasting import succession
 from wattcast.forecasting.backtest import first_test_row
-from wattcast.forecasting.baselines import Fallback, climatological_profile, residual_spread
-from wattcast.forecasting.choosing import record_of, slot_of
-from wattcast.forecasting.registry import Record
+from wattcast.forecasting.baselines import fallback_of
+from wattcast.forecasting.choosing import application, choose_champion, record_of, slot_of
+from wattcast.forecasting.promotion import judge
+from wattcast.forecasting.registry import Slot
 from wattcast.forecasting.succession import Application
 from wattcast.stages import run
-from wattcast.stages.outputs import read_bundles, read_facts, read_made, read_scorecard, read_table
+from wattcast.stages.outputs import Facts, read_bundles, read_facts, read_made, read_scorecard, read_serving, read_table
+from wattcast.stages.progress import progress
 
 # Readings kept for serving, as a multiple of what a model looks back on.
 _KEPT_HISTORIES = 2
 
 
 def main() -> None:
-    """Publish what was trained and scored; who answers is chosen inside the training span, the test span may only veto."""
-    services, params, facts, card = connect(load_settings()), load_params(), read_facts(), read_scorecard()
-    records: list[Record] = []
-    for name, task in params.tasks.items():
-        if name in facts.skipped:
-            continue
-        table = read_table(task.resolution_s)
-        training = table.rows(0, first_test_row(table, params.train_share))
-        spread = residual_spread(training, task.frame(table.meter.zone), task.baselines, params.quantiles)
-        fallback = Fallback(spread, climatological_profile(table, params.quantiles))
-        reach = 0
-        for bundle in read_bundles(name, params.training_threads()):
-            services.store.put_bundle(bundle.data)
-            made = read_made(name, bundle.manifest.family)
-            records.append(record_of(bundle, card.rows_of(bundle.id), fallback, facts.quality, **made))
-            services.store.put_record(records[-1])
-            reach = max(reach, *(model.spec.history_steps for model in bundle.manifest.models))
-        services.snapshots.put(table.last(_KEPT_HISTORIES * reach))
-    meter, made = facts.meter, provenance()
-    slots = [slot_of(name, task, meter.id, params.quantiles, records, facts.skipped.get(name, "")) for name, task in params.tasks.items()]
+    """Publish what was trained and scored: the best inside the training span applies for the place of who serves."""
+    services, params, facts, made = connect(load_settings()), load_params(), read_facts(), who_when()
     there = services.store.manifest()
-    applications = [Application(slot, getattr(there.slots.get(slot.key), "champion", ""), accepted=True, reasons=()) for slot in slots]
-    manifest = services.store.change(lambda now: succession.register(now, meter, applications), at=made["at"], by=made["by"])
-    print(f"registered meter {meter.id}{' (SIMULATED)' if meter.simulated else ''}, serving manifest {manifest.serial}")
-    for slot in slots:
-        print("\n".join(f"  {line}" for line in slot.in_words()))
+    applications = [_applied(name, there.slot(name, facts.meter.id), services, params, facts) for name in params.tasks]
+    manifest = services.store.change(partial(succession.register, meter=facts.meter, applications=applications), **made)
+    print(f"registered meter {facts.meter.id}{' (SIMULATED)' if facts.meter.simulated else ''}, serving manifest {manifest.serial}")
+    print("\n".join(f"  {line}" for one in applications for line in (*manifest.slots[one.slot.key].in_words(), *one.in_words())))
+
+
+def _applied(name: str, there: Slot | None, services: Services, params: Params, facts: Facts) -> Application:
+    """Keep the bundles, records and readings of a task; the slot that they apply for, judged beside who serves."""
+    task, skipped, verdict = params.tasks[name], facts.skipped.get(name, ""), None
+    slot = partial(slot_of, name, task, facts.meter.id, params.quantiles, skipped=skipped)
+    if skipped:
+        return application(slot([]), there, None)
+    table, card, threads = read_table(task.resolution_s), read_scorecard(), params.training_threads()
+    first_test = first_test_row(table, params.train_share)
+    fallback = fallback_of(table, first_test, task.frame(table.meter.zone), task.baselines, params.quantiles)
+    bundles = {bundle.id: bundle for bundle in read_bundles(name, threads)}
+    made = [read_made(name, bundle.manifest.family) for bundle in bundles.values()]
+    records = [record_of(one, card.rows_of(one.id), fallback, facts.quality, **by) for one, by in zip(bundles.values(), made, strict=True)]
+    if (chosen := choose_champion(records)) is not None:
+        with progress(f"judging {name} beside the champion"):
+            verdict = judge(bundles[chosen.bundle], read_serving(services.store, there, threads), table, first_test)
+    for record in records:
+        services.store.put_bundle(bundles[record.bundle].data)
+        services.store.put_record(replace(record, verdict=verdict) if record is chosen else record)
+    reach = [model.spec.history_steps for bundle in bundles.values() for model in bundle.manifest.models]
+    services.snapshots.put(table.last(_KEPT_HISTORIES * max(reach, default=0)))
+    return application(slot(records), there, verdict)
 
 
 if __name__ == "__main__":
