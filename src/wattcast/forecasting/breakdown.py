@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -29,7 +28,7 @@ def errors_by(rows: Scored, zone: str, part: Part) -> dict[str, dict[str, dict[s
     for number, name in enumerate(names):
         own = np.flatnonzero(labels == number)
         if own.size:
-            cut = _rows(rows, own)
+            cut = rows.where(own)
             found[name] = {"forecast": {"mae": mae(cut.actual, cut.median), "rmse": rmse(cut.actual, cut.mean), "n": float(own.size)}}
             for baseline, values in cut.baselines.items():
                 found[name][baseline] = {"mae": mae(cut.actual, values), "rmse": rmse(cut.actual, values), "n": float(own.size)}
@@ -97,9 +96,3 @@ def _labels(rows: Scored, zone: str, part: Part) -> tuple[npt.NDArray[np.int64],
     if part == "hour":
         return second // HOUR_S, tuple(f"{hour:02d}:00" for hour in range(24))
     return ((day + 3) % 7, WEEKDAYS) if part == "weekday" else (season_of(day), SEASONS)
-
-
-def _rows(rows: Scored, own: npt.NDArray[np.int64]) -> Scored:
-    beside: Mapping[str, npt.NDArray[np.float32]] = {name: values[own] for name, values in rows.baselines.items()}
-    columns = {name: getattr(rows, name)[own] for name in ("actual", "mean", "quantiles", "target_s", "origin", "lead")}
-    return replace(rows, baselines=beside, **columns)

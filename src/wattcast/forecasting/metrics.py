@@ -43,6 +43,11 @@ class Scored:
         """The P50 forecast, on which MAE is judged."""
         return self.quantiles[:, self.levels.index(0.5)]
 
+    def where(self, rows: npt.NDArray[np.bool_] | npt.NDArray[np.int64]) -> Scored:
+        """Those of the rows that are marked, or have these numbers."""
+        beside = {name: values[rows] for name, values in self.baselines.items()}
+        return Scored(levels=self.levels, baselines=beside, **{name: getattr(self, name)[rows] for name in _COLUMNS})
+
     def to_bytes(self) -> bytes:
         """The rows as numpy's zip of plain arrays; reading it back runs no code."""
         buffer = io.BytesIO()
