@@ -177,12 +177,16 @@ class Keys(Protocol):
 
 
 class ForecastLog(Protocol):
-    """Every forecast that was given out for a meter. Every method raises Unavailable where the log does not answer."""
+    """Every forecast that was given out for a meter, and those of the shadow. Every method raises Unavailable where it does not answer."""
 
     def add(self, served: Sequence[Served]) -> None:
-        """Keep forecasts, all or none; the same one given out again counts up."""
+        """Keep forecasts, all or none; the same one given out again counts up. One of the shadow that is given out is of it no more."""
         ...
 
     def latest(self, meter_id: str, task: str, limit: int, before: int | None = None) -> list[LoggedForecast]:
-        """The forecasts of a meter, those kept last first. task: "" for every task; before: a key, those that were kept before it."""
+        """The forecasts given out, those kept last first. task: "" for every task; before: a key, those that were kept before it."""
+        ...
+
+    def between(self, meter_id: str, task: str, first_origin_s: int, end_origin_s: int) -> Iterator[LoggedForecast]:
+        """Every forecast, those of the shadow too, made from first_origin_s up to end_origin_s, in the order of origins; one at a time."""
         ...

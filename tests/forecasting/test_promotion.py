@@ -120,11 +120,13 @@ def test_the_verdict_comes_back_as_it_was() -> None:
     assert whole.validate_json(written) == first
     assert to_json(verdict(kept, "new", "old", ""), inf_nan_mode="strings") == written
     assert kept.champion is not None
-    ours, theirs = (rows.take(np.random.default_rng(seed).permutation(60 * 24)) for seed, rows in ((1, kept.candidate), (2, kept.champion)))
+    ours, theirs = (
+        rows.where(np.random.default_rng(seed).permutation(60 * 24)) for seed, rows in ((1, kept.candidate), (2, kept.champion))
+    )
     ours, theirs = same_rows(ours, theirs)
     assert verdict(replace(kept, candidate=ours, champion=theirs), "new", "old", "") == first
     empty = np.array([], dtype=np.int64)
-    none = verdict(replace(kept, candidate=kept.candidate.take(empty), champion=kept.champion.take(empty)), "new", "old", "")
+    none = verdict(replace(kept, candidate=kept.candidate.where(empty), champion=kept.champion.take(empty)), "new", "old", "")
     assert (none.promote, none.days, none.windows, none.by) == (False, 0, None, {})
     assert whole.validate_json(to_json(none)) == none
 
@@ -135,7 +137,7 @@ def test_where_one_has_no_forecast_nobody_is_compared() -> None:
     assert kept.champion is not None
     kept.champion.quantiles[30:40, 1] = np.nan
     kept.candidate.mean[35:50] = np.nan
-    ours, theirs = same_rows(kept.candidate, kept.champion.take(np.arange(24, 480)))
+    ours, theirs = same_rows(kept.candidate, kept.champion.where(np.arange(24, 480)))
     assert np.array_equal(ours.target_s, theirs.target_s)
     assert np.array_equal(ours.target_s, np.delete(kept.candidate.target_s, np.r_[:24, 30:50]))
 

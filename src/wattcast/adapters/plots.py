@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from wattcast.forecasting.metrics import Scored
+
+if TYPE_CHECKING:
+    from wattcast.monitoring.comparison import Comparison
 
 _MOST_POINTS = 2_000
 _COVERAGE_BINS = 8
@@ -56,6 +59,25 @@ def draw_reliability(folder: Path, stem: str, title: str, rows: Scored) -> None:
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)
     _save(axes, folder / f"{stem}_reliability.png")
+
+
+def draw_comparison(folder: Path, stem: str, title: str, comparison: Comparison) -> None:
+    """Write the two plots of champion against challenger, day by day: by how much they differed, and how far the test has come."""
+    folder.mkdir(parents=True, exist_ok=True)
+    count = np.arange(1, len(comparison.days) + 1)
+    axes = _axes(f"{title}: who was closer?", "complete day", "champion's error - challenger's, kW")
+    axes.bar(count, comparison.differences, color="#a9c9dc", label="of the day")
+    axes.plot(count, np.cumsum(comparison.differences) / count, color="#2a6f97", label="mean so far")
+    axes.axhline(0, color="black", linewidth=0.8)
+    axes.legend(fontsize=8)
+    _save(axes, folder / f"{stem}_differences.png")
+
+    axes = _axes(f"{title}: {comparison.verdict.partition(':')[0]}", "complete day", "E (a verdict from the line on)")
+    axes.semilogy(count, comparison.e, color="#2a6f97")
+    axes.axhline(1 / comparison.contest.alpha, color="black", linewidth=0.8)
+    if comparison.decided is not None:
+        axes.plot(comparison.decided, comparison.e[comparison.decided - 1], "o", color="#2a6f97")
+    _save(axes, folder / f"{stem}_e_value.png")
 
 
 def _means(inside: npt.NDArray[np.bool_]) -> list[float]:

@@ -51,9 +51,9 @@ def baseline_names() -> tuple[str, ...]:
     return tuple(_BASELINES)
 
 
-def baselines(table: MeterTable, origins: Rows, spec: FeatureSpec, names: tuple[str, ...]) -> dict[str, Values]:
+def baselines(table: MeterTable, origins: Rows, spec: FeatureSpec, names: tuple[str, ...], leads: Rows | None = None) -> dict[str, Values]:
     """Each baseline's forecast in kW, one value per row as in `build_features` with this spec, NaN where its readings are not known."""
-    return _of_features(build_features(table, origins, _baseline_spec(spec, names)), names)
+    return _of_features(build_features(table, origins, _baseline_spec(spec, names), leads), names)
 
 
 def residual_spread(

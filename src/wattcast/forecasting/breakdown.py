@@ -28,7 +28,7 @@ def errors_by(rows: Scored, zone: str, part: Part) -> dict[str, dict[str, dict[s
     for number, name in enumerate(names):
         own = np.flatnonzero(labels == number)
         if own.size:
-            cut = rows.take(own)
+            cut = rows.where(own)
             found[name] = {"forecast": {"mae": mae(cut.actual, cut.median), "rmse": rmse(cut.actual, cut.mean), "n": float(own.size)}}
             for baseline, values in cut.baselines.items():
                 found[name][baseline] = {"mae": mae(cut.actual, values), "rmse": rmse(cut.actual, values), "n": float(own.size)}

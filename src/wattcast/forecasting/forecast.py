@@ -15,7 +15,9 @@ from wattcast.forecasting.day_totals import Total
 from wattcast.meter.clock import Instants, utc_offset_s, zone_of
 
 Covers = Literal["the next steps", "the next local day"]
-Tier = Literal["champion", "family", "previous", "shared", "baseline", "profile"]
+Tier = Literal["champion", "challenger", "family", "previous", "shared", "baseline", "profile", "shadow"]
+# Of a forecast that was made beside the answer, to be judged by what comes, and that nobody was given.
+SHADOW: Tier = "shadow"
 
 _CLOCK_DIGITS = len("2010-11-26T21:00:00")
 # From so many on it is worth the while to write them together.
@@ -24,11 +26,13 @@ _MANY = 6
 # What each tier is, in the words of the page.
 TIERS: Mapping[Tier, str] = {
     "champion": "the champion",
+    "challenger": "the challenger on trial",
     "family": "the family asked for",
     "previous": "the previous champion",
     "shared": "the model of all meters known",
     "baseline": "a baseline from the readings given",
     "profile": "the typical day of this meter",
+    "shadow": "a model in the shadow, not given out",
 }
 
 
@@ -143,7 +147,7 @@ class Forecast:
 
 @dataclass(frozen=True)
 class Served:
-    """A forecast that was given out so many times, first and last at these moments."""
+    """A forecast that was given out so many times, first and last at these moments; one of the shadow was made then."""
 
     forecast: Forecast
     first_s: int
@@ -153,7 +157,10 @@ class Served:
 
 @dataclass(frozen=True)
 class LoggedForecast:
-    """A forecast as the log keeps it. key: rises with time; served: how often it was given out, first and last at these moments."""
+    """A forecast as the log keeps it. key: rises with time; served: how often it was given out, first and last at these moments.
+
+    One of the shadow was never given out, and made at these moments.
+    """
 
     key: int
     meter: str

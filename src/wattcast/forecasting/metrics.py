@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 from zipfile import BadZipFile
 
@@ -43,10 +43,10 @@ class Scored:
         """The P50 forecast, on which MAE is judged."""
         return self.quantiles[:, self.levels.index(0.5)]
 
-    def take(self, own: npt.NDArray[np.int64]) -> Scored:
-        """The rows with these numbers."""
-        beside = {name: values[own] for name, values in self.baselines.items()}
-        return replace(self, baselines=beside, **{name: getattr(self, name)[own] for name in _COLUMNS})
+    def where(self, rows: npt.NDArray[np.bool_] | npt.NDArray[np.int64]) -> Scored:
+        """Those of the rows that are marked, or have these numbers."""
+        beside = {name: values[rows] for name, values in self.baselines.items()}
+        return Scored(levels=self.levels, baselines=beside, **{name: getattr(self, name)[rows] for name in _COLUMNS})
 
     def to_bytes(self) -> bytes:
         """The rows as numpy's zip of plain arrays; reading it back runs no code."""

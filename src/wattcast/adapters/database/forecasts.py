@@ -4,58 +4,78 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import func, select
+import numpy as np
+from sqlalchemy import and_, case, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from wattcast.adapters.database.connection import Database
 from wattcast.adapters.database.schema import forecasts
 from wattcast.errors import Unavailable
-from wattcast.forecasting.forecast import Forecast, LoggedForecast, Served, Step, Steps
+from wattcast.forecasting.forecast import SHADOW, Forecast, LoggedForecast, Served, Steps
 
 _json = msgspec.json.Encoder()
 _steps = msgspec.json.Decoder(list[tuple[int, float, dict[str, float]]])
 _ONE = ("meter", "task", "origin_s", "version", "digest")
+# What becomes that of the answer when a forecast of the shadow is given out after all.
+_OF_ANSWER = ("tier", "reason", "first_served_s")
+_AT_ONCE = 500
 
 
 class DatabaseForecasts:
-    """Every forecast that was given out for a meter; the same one given out again counts up."""
+    """Every forecast that was given out for a meter, and those of the shadow; the same one given out again counts up."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def add(self, served: Sequence[Served]) -> None:
-        """Keep forecasts, all or none. Raises Unavailable."""
+        """Keep forecasts, all or none; one of the shadow that is given out is of it no more. Raises Unavailable."""
         rows: dict[tuple[Any, ...], dict[str, Any]] = {}
         for one in served:
             row = _row(one)
             there = rows.setdefault(tuple(row[name] for name in _ONE), row)
-            if there is not row:
-                there["served"], there["last_served_s"] = there["served"] + one.times, max(there["last_served_s"], one.last_s)
+            if there is not row and (row["tier"] != SHADOW or there["tier"] == SHADOW):
+                there |= {name: row[name] for name in _OF_ANSWER if there["tier"] == SHADOW != row["tier"]}
+                there["served"], there["last_served_s"] = there["served"] + row["served"], max(there["last_served_s"], one.last_s)
         if not rows:
             return
         new = (sqlite if self._database.sqlite else postgresql).insert(forecasts)
-        again = {
+        comes_out = and_(forecasts.c.tier == SHADOW, new.excluded.tier != SHADOW)
+        again = {name: case((comes_out, new.excluded[name]), else_=forecasts.c[name]) for name in _OF_ANSWER} | {
             "served": forecasts.c.served + new.excluded.served,
             "last_served_s": func.max(forecasts.c.last_served_s, new.excluded.last_served_s)
             if self._database.sqlite
             else func.greatest(forecasts.c.last_served_s, new.excluded.last_served_s),
         }
+        counts = or_(new.excluded.tier != SHADOW, forecasts.c.tier == SHADOW)
         with self._database.writing() as connection:
-            connection.execute(new.on_conflict_do_update(index_elements=list(_ONE), set_=again), list(rows.values()))
+            connection.execute(new.on_conflict_do_update(index_elements=list(_ONE), set_=again, where=counts), list(rows.values()))
 
     def latest(self, meter_id: str, task: str, limit: int, before: int | None = None) -> list[LoggedForecast]:
-        """The forecasts of a meter, those kept last first. task: "" for every task; before: a key, those that were kept before it."""
-        own = [forecasts.c.meter == meter_id]
+        """The forecasts given out, those kept last first. task: "" for every task; before: a key, those that were kept before it."""
+        own = [forecasts.c.meter == meter_id, forecasts.c.tier != SHADOW]
         own += [forecasts.c.task == task] if task else []
         own += [forecasts.c.key < before] if before is not None else []
         words = select(forecasts).where(*own).order_by(forecasts.c.key.desc()).limit(limit)
         with self._database.reading() as connection:
             return [_logged(row) for row in connection.execute(words)]
+
+    def between(self, meter_id: str, task: str, first_origin_s: int, end_origin_s: int) -> Iterator[LoggedForecast]:
+        """Every forecast, those of the shadow too, made from first_origin_s up to end_origin_s, in the order of origins; one at a time.
+
+        One transaction, which lasts as long as the caller goes on. Raises Unavailable.
+        """
+        own = forecasts.c.meter == meter_id, forecasts.c.task == task
+        span = forecasts.c.origin_s >= first_origin_s, forecasts.c.origin_s < end_origin_s
+        # The order of the index of what makes a forecast one: nothing has to be sorted.
+        words = select(forecasts).where(*own, *span).order_by(forecasts.c.origin_s, forecasts.c.version, forecasts.c.digest)
+        with self._database.reading() as connection:
+            for row in connection.execution_options(yield_per=_AT_ONCE).execute(words):
+                yield _logged(row)
 
 
 @dataclass
@@ -96,7 +116,8 @@ class WrittenBehind:
 
     def add(self, forecast: Forecast, at_s: int) -> None:
         """Hand a forecast over."""
-        key = (forecast.meter, forecast.task, forecast.origin_s, forecast.version, forecast.model, forecast.steps.values.tobytes())
+        who = forecast.tier, forecast.model, forecast.version
+        key = (forecast.meter, forecast.task, forecast.origin_s, *who, forecast.steps.values.tobytes())
         self.again(key, lambda: forecast, at_s)
 
     def again(self, key: Hashable, make: Callable[[], Forecast], at_s: int) -> None:
@@ -180,14 +201,15 @@ def _row(one: Served) -> dict[str, Any]:
         "digest": hashlib.sha256(steps + forecast.model.encode()).hexdigest(),
         "first_served_s": one.first_s,
         "last_served_s": one.last_s,
-        "served": one.times,
+        "served": 0 if forecast.tier == SHADOW else one.times,
     }
 
 
 def _logged(row: Any) -> LoggedForecast:
-    steps = Steps.of(
-        Step(start, mean, {float(level): value for level, value in levels.items()}) for start, mean, levels in _steps.decode(row.steps)
-    )
+    kept = _steps.decode(row.steps)
+    starts = np.array([start for start, _, _ in kept], dtype=np.int64)
+    values = np.array([[mean, *quantiles.values()] for _, mean, quantiles in kept])
+    steps = Steps(starts, tuple(float(level) for level in kept[0][2]), values)
     return LoggedForecast(
         key=row.key,
         meter=row.meter,

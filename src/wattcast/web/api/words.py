@@ -55,7 +55,7 @@ Quantiles = Annotated[
 Covariates = Annotated[
     dict[str, float | None], said("What was measured beside the power, units in the names.", {"voltage_v": 240.8, "sub3_wh": 17.0})
 ]
-Tier = Annotated[str, said("Who answered: champion, family, previous, shared, baseline or profile.", "previous")]
+Tier = Annotated[str, said("Who answered: champion, challenger, family, previous, shared, baseline or profile.", "previous")]
 Reason = Annotated[str, said("Why no higher tier answered; empty where the best one did.", "its model file is not loaded")]
 ModelTitle = Annotated[str, said("Family of models that answered, or the baseline, in words.", "LightGBM Regressor")]
 Family = Annotated[str, said("Family of models.", "xgb")]

@@ -1,0 +1,1 @@
+"""Is it still true? Forecasts of the log beside the readings that came later."""
