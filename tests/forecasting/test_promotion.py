@@ -126,7 +126,7 @@ def test_the_verdict_comes_back_as_it_was() -> None:
     ours, theirs = same_rows(ours, theirs)
     assert verdict(replace(kept, candidate=ours, champion=theirs), "new", "old", "") == first
     empty = np.array([], dtype=np.int64)
-    none = verdict(replace(kept, candidate=kept.candidate.where(empty), champion=kept.champion.take(empty)), "new", "old", "")
+    none = verdict(replace(kept, candidate=kept.candidate.where(empty), champion=kept.champion.where(empty)), "new", "old", "")
     assert (none.promote, none.days, none.windows, none.by) == (False, 0, None, {})
     assert whole.validate_json(to_json(none)) == none
 

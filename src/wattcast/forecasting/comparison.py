@@ -192,7 +192,7 @@ def same_rows(one: Scored, other: Scored) -> tuple[Scored, Scored]:
     leads = 1 + max(int(rows.lead.max(initial=0)) for rows in (one, other))
     first, second = (rows.origin[own] * leads + rows.lead[own] for rows, own in zip((one, other), kept, strict=True))
     _, ours, theirs = np.intersect1d(first, second, assume_unique=True, return_indices=True)
-    return one.where(kept[0][ours]), other.take(kept[1][theirs])
+    return one.where(kept[0][ours]), other.where(kept[1][theirs])
 
 
 def _losses(rows: Scored) -> Losses:

@@ -45,8 +45,11 @@ def from_each(service: ForecastService, ask: Ask, meter: Meter, starts_s: Instan
     table = MeterTable(meter, int(starts_s[0]), service.step_of(ask.task), *_first(columns))
     first = service.forecast(replace(ask, readings=table))
     slot = service.slot_for(replace(ask, readings=table))
+    if slot.share and not ask.family:
+        # Some of the readings may be of the challenger's days.
+        return None
     meter = service.manifest.meters.get(slot.meter, meter)
-    found = next(service.able(slot, ask.family, table, 1, []), None)
+    found = next(iter(service.able(slot, ask.family, table, 1, [])), None)
     if found is None or found[1].id != first.version or not found[2].facts.spec.glances:
         return None
     _, loaded, model = found

@@ -1,13 +1,14 @@
 """The one use case that web, batch and CLI share: a forecast for a meter, from the best tier that can give one.
 
-Tiers: the champion (or the family asked for), the previous champion, the model of all meters (`*`), a baseline from the readings, the
-typical day. Every answer names its tier and why no higher one answered. Numpy and ONNX Runtime only; the clock is a parameter.
+Tiers: the challenger on its days, the champion (or the family asked for), the previous champion, the model of all meters (`*`), a baseline
+from the readings, the typical day. Every answer names its tier and why no higher one answered. Numpy and ONNX Runtime only; the clock is
+a parameter.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,17 +17,20 @@ import numpy.typing as npt
 from wattcast.errors import BadMeterFile, NotEnoughHistory, Unavailable
 from wattcast.forecasting.baselines import TITLES
 from wattcast.forecasting.day_totals import Total
-from wattcast.forecasting.forecast import Forecast, Tier
+from wattcast.forecasting.experiment import answers_by_challenger
+from wattcast.forecasting.forecast import SHADOW, Forecast, Tier
 from wattcast.forecasting.lower_tiers import least_kw, of_baseline, of_profile
 from wattcast.forecasting.model import Model
 from wattcast.forecasting.origins import at_origin, steps_of
 from wattcast.forecasting.registry import Slot
 from wattcast.forecasting.star import ANSWERS, STAR, at_size, for_meter, newcomer, stranger
+from wattcast.meter.clock import DAY_S, utc_offset_s
 from wattcast.meter.table import MeterTable
 from wattcast.ports import Latest, ModelStore
 from wattcast.serving.registered import Loaded, RegisteredModels, no_such_task
 
 Array = npt.NDArray[np.floating]
+Able = Iterable[tuple[Tier, Loaded, Model]]
 
 # A forecast beyond this multiple of the largest load ever seen, or with a sign the meter cannot have, is not given out.
 IMPLAUSIBLE_MULTIPLE = 2.0
@@ -79,7 +83,9 @@ class ForecastService(RegisteredModels):
         why: list[str] = [slot.skipped] if slot.skipped else []
         table = self._table(ask, slot, why)
         table, row = at_origin(table, slot.task, slot.frame(table.meter.zone), ask.origin_s)
-        answer = self._from_bundles(slot, ask, table, row, why)
+        answer = self._from_bundles(ask, table, row, self.able(slot, ask.family, table, row, why), why)
+        if answer is not None and answer.tier == "shared" and not slot.champion:
+            why.append(ANSWERS)
         answer = answer or self._from_baseline(slot, table, row, why) or self._from_profile(slot, table, row)
         if answer is None and ask.readings is not None:
             said = f'too few readings to answer {ask.task}, for which meter "{slot.meter}" has no model'
@@ -119,8 +125,24 @@ class ForecastService(RegisteredModels):
         meter = self.manifest.meters.get(slot.meter, table.meter)
         return table if table.meter is meter else replace(table, meter=meter)
 
-    def _candidates(self, slot: Slot, family: str, why: list[str]) -> Iterator[tuple[Tier, str]]:
+    def is_contested(self, made: Forecast) -> bool:
+        """Whether champion and challenger contend where this forecast was made, and one of them made it."""
+        slot = self.manifest.slots.get(f"{made.task}/{made.meter}")
+        return slot is not None and bool(slot.challenger) and made.version in (slot.champion, slot.challenger)
+
+    def beside(self, ask: Ask, answered: Forecast) -> Forecast | None:
+        """What the other one would have answered to the same question, for the log alone; None where it cannot. See `is_contested`."""
+        slot = self.slot_for(ask)
+        other = slot.champion if answered.version == slot.challenger else slot.challenger
+        table, row = at_origin(self._table(ask, slot, []), slot.task, slot.frame(answered.zone), answered.origin_s)
+        answer = self._from_bundles(ask, table, row, self._able(slot, [(SHADOW, other)], table, row, []), [])
+        return None if answer is None else _forecast(ask, slot, table, row, answer, "")
+
+    def _candidates(self, slot: Slot, family: str, day: int, why: list[str]) -> Iterator[tuple[Tier, str]]:
+        """Who may answer on a local day, in days since 1970-01-01, best first."""
         answering = slot.answering
+        if slot.challenger and not family and answers_by_challenger(slot.meter, day, slot.share):
+            yield "challenger", slot.challenger
         if family in answering:
             yield ("champion" if answering[family] == slot.champion else "family"), answering[family]
         elif family and not slot.skipped:
@@ -134,9 +156,16 @@ class ForecastService(RegisteredModels):
         if star is not None and star.champion and not slot.vetoed:
             yield "shared", star.champion
 
-    def able(self, slot: Slot, family: str, table: MeterTable, row: int, why: list[str]) -> Iterator[tuple[Tier, Loaded, Model]]:
+    def able(self, slot: Slot, family: str, table: MeterTable, row: int, why: list[str]) -> Able:
         """The models that can answer from this table, best first; why the others cannot goes to `why`."""
-        for tier, bundle_id in self._candidates(slot, family, why):
+        origin_s = np.array([table.start_s + row * table.step_s])
+        day = int((origin_s + utc_offset_s(table.meter.zone, origin_s))[0]) // DAY_S if slot.share else 0
+        return self._able(slot, self._candidates(slot, family, day, why), table, row, why)
+
+    def _able(
+        self, slot: Slot, candidates: Iterable[tuple[Tier, str]], table: MeterTable, row: int, why: list[str]
+    ) -> Iterator[tuple[Tier, Loaded, Model]]:
+        for tier, bundle_id in candidates:
             models, loaded = self.models(bundle_id), self.loaded.get(bundle_id)
             if loaded is None:
                 why.append(self.refused.get(bundle_id, "its model file is not loaded"))
@@ -152,15 +181,14 @@ class ForecastService(RegisteredModels):
                 continue
             yield tier, loaded, model
 
-    def _from_bundles(self, slot: Slot, ask: Ask, table: MeterTable, row: int, why: list[str]) -> _Answer | None:
-        """The first candidate that gives a plausible forecast; why the others did not goes to `why`."""
-        for tier, loaded, model in self.able(slot, ask.family, table, row, why):
+    def _from_bundles(self, ask: Ask, table: MeterTable, row: int, able: Able, why: list[str]) -> _Answer | None:
+        """The first of those able that gives a plausible forecast; why the others did not goes to `why`."""
+        for tier, loaded, model in able:
             own, size = at_size(for_meter(model, table.meter, ask.yearly_kwh), table, row, model)
             values = own.values_at(table, row)
             limit = IMPLAUSIBLE_MULTIPLE * loaded.manifest.largest_kw * size
             least = least_kw(table.meter, -limit)
             if np.count_nonzero(plausible(values, least, limit)) == len(values):
-                why += [ANSWERS] if tier == "shared" and not slot.champion else []
                 totals = own.totals(values[:, 0], values[:, 1:], least)
                 return _Answer(tier, loaded.title, np.maximum(values, least), loaded.id, totals)
             lowest, highest = float(np.min(values[:, 0])), float(np.max(values[:, 0]))

@@ -21,9 +21,10 @@ from wattcast.web.api import api, docs, document
 from wattcast.web.cache import ForecastCache
 from wattcast.web.explaining import Explainer
 from wattcast.web.file_page import filed
-from wattcast.web.pages import Site, pages, site
+from wattcast.web.pages import pages
 from wattcast.web.security import guard, limits
 from wattcast.web.security.login import login
+from wattcast.web.site import Site, site
 from wattcast.web.why import explanations
 
 _YEAR_S = 365 * 86_400

@@ -21,9 +21,9 @@ from wattcast.web import views
 from wattcast.web.api.forecasts import answer_of
 from wattcast.web.arriving import LARGEST_FILE_BYTES, NAMELESS, at_step, batch_of_file, meant, read_file
 from wattcast.web.file_form import ABOUT_FILE, CHOICES, FIELDS, FileForm, as_on_page, fields_of
-from wattcast.web.pages import site
 from wattcast.web.problems import LARGEST_BODY_BYTES, Problem, in_words, problem_of, respond, wants_json
 from wattcast.web.security.guard import require, require_session, who
+from wattcast.web.site import site
 
 filed = Blueprint("filed", __name__)
 

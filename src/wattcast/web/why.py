@@ -10,7 +10,7 @@ from wattcast.forecasting.contributions import unexplained
 from wattcast.forecasting.families import family_keys
 from wattcast.forecasting.forecast import iso
 from wattcast.serving import Ask
-from wattcast.web.pages import site
+from wattcast.web.site import site
 from wattcast.web.typed import MODELS
 
 explanations = Blueprint("explanations", __name__)

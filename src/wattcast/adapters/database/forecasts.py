@@ -82,7 +82,7 @@ class DatabaseForecasts:
 class _Waiting:
     """A forecast that was given out so many times, first and last at these moments."""
 
-    make: Callable[[], Forecast]
+    make: Callable[[], Forecast | None]
     first_s: int
     last_s: int
     times: int = 1
@@ -120,8 +120,8 @@ class WrittenBehind:
         key = (forecast.meter, forecast.task, forecast.origin_s, *who, forecast.steps.values.tobytes())
         self.again(key, lambda: forecast, at_s)
 
-    def again(self, key: Hashable, make: Callable[[], Forecast], at_s: int) -> None:
-        """Hand over a forecast that is made when it is written. key: the same for the same one."""
+    def again(self, key: Hashable, make: Callable[[], Forecast | None], at_s: int) -> None:
+        """Hand over a forecast that is made when it is written, or found to be none. key: the same for the same one."""
         with self._lock:
             there = self._waiting.get(key)
             if there is None:
@@ -139,7 +139,7 @@ class WrittenBehind:
         with self._writing:
             gone = delete(meter_id)
             with self._lock:
-                left = {key: one for key, one in self._waiting.items() if one.make().meter != meter_id}
+                left = {key: one for key, one in self._waiting.items() if getattr(one.make(), "meter", "") != meter_id}
                 gone, self._waiting = gone or len(left) < len(self._waiting), left
             return gone
 
@@ -167,7 +167,8 @@ class WrittenBehind:
         with self._lock:
             taken, self._waiting = self._waiting, {}
         try:
-            self._log.add([Served(one.make(), one.first_s, one.last_s, one.times) for one in taken.values()])
+            made = ((one.make(), one) for one in taken.values())
+            self._log.add([Served(forecast, one.first_s, one.last_s, one.times) for forecast, one in made if forecast is not None])
         except Unavailable as cause:
             self.fault = cause.message
             with self._lock:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wattcast.web.api.answers.models import Refreshed
 from wattcast.web.api.operations import operation
-from wattcast.web.pages import site
+from wattcast.web.site import site
 from wattcast.web.watch import look
 
 

@@ -17,8 +17,8 @@ from wattcast.web.api.asked import BatchRequest, ForecastRequest
 from wattcast.web.api.forecasts import answer_of, answered, meter_of
 from wattcast.web.api.operations import operation
 from wattcast.web.api.sent import of_single, singly
-from wattcast.web.pages import site
 from wattcast.web.problems import problem_of
+from wattcast.web.site import site
 from wattcast.web.telemetry import count
 
 _BATCH_BYTES = 32 * 1024 * 1024

@@ -16,8 +16,8 @@ from wattcast.web.api.moments import instant, without_offset
 from wattcast.web.api.operations import operation
 from wattcast.web.api.sent import CSV, readings_sent, table_of
 from wattcast.web.arriving import NAMELESS, at_step
-from wattcast.web.pages import site
 from wattcast.web.security.guard import require, who
+from wattcast.web.site import site
 
 
 @operation(

@@ -26,8 +26,8 @@ from wattcast.web.api.moments import instant, without_offset
 from wattcast.web.api.operations import encoded, operation, unless_known, untagged
 from wattcast.web.api.sent import CSV, NDJSON, readings_sent
 from wattcast.web.arriving import LARGEST_FILE_BYTES, meant
-from wattcast.web.pages import site
 from wattcast.web.security.guard import not_known, sees
+from wattcast.web.site import site
 
 _EVER_S = 2**53
 

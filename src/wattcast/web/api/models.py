@@ -10,8 +10,8 @@ from wattcast.forecasting.metrics import Score
 from wattcast.forecasting.registry import Record, Slot
 from wattcast.web.api.answers.models import Errors, ModelDetails, Models, ModelScore, ModelSummary
 from wattcast.web.api.operations import operation
-from wattcast.web.pages import site
 from wattcast.web.security.guard import sees
+from wattcast.web.site import site
 
 
 @operation("GET", "/models", Models, scope="models")
