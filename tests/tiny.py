@@ -19,6 +19,7 @@ from wattcast.forecasting.baselines import Fallback, climatological_profile, res
 from wattcast.forecasting.bundle import Bundle, open_bundle
 from wattcast.forecasting.families import learner_of
 from wattcast.forecasting.registry import Record, record_of
+from wattcast.forecasting.runs import PipelineRun
 from wattcast.forecasting.scorecard import ScoreRow
 from wattcast.forecasting.spec import Recent, Seasonal
 from wattcast.forecasting.tasks import Effort, ModelPlan, Task
@@ -171,6 +172,13 @@ def record(data: bytes, table: MeterTable | None = None, **changes: Any) -> Reco
     quality = QualityReport("good", ("A tiny house.",), {"rows": len(table)})
     known = record_of(opened, rows, fallback_of(opened, table), quality, at="2010-03-01T00:00:00+00:00", by="tests", revision="")
     return replace(known, **changes)
+
+
+def pipeline_run(*bundles: bytes, meter: str = "house", **changes: Any) -> PipelineRun:
+    """What a run of the pipeline that made these bundles says of itself."""
+    made = tuple((open_bundle(data).manifest, record(data, meter=meter)) for data in bundles)
+    whole = PipelineRun(meter, made, {}, "f00d.dir", "2010-03-01T00:00:00+00:00", "tests", "abc123")
+    return replace(whole, **changes)
 
 
 def repacked(data: bytes, members: Mapping[str, bytes] | None = None, change: Callable[[Any], object] = lambda _: None) -> bytes:

@@ -9,10 +9,21 @@ from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
 
+import yaml
+
 
 def provenance() -> dict[str, str]:
     """`at`: now, ISO 8601 in UTC; `by`: the user; `revision`: git's, "-dirty" where files differ from it."""
     return {"at": datetime.now(UTC).isoformat(timespec="seconds"), "by": _user(), "revision": _revision()}
+
+
+def readings_hash() -> str:
+    """The hash under which DVC keeps the readings that were trained on, as dvc.lock has it; empty where DVC did not run it."""
+    try:
+        stages = yaml.safe_load(Path("dvc.lock").read_text(encoding="utf-8"))["stages"]
+        return str(stages["preprocess"]["outs"][0]["md5"])
+    except (OSError, yaml.YAMLError, LookupError, TypeError):
+        return ""
 
 
 def code_sha256() -> str:

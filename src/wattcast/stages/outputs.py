@@ -96,5 +96,10 @@ def read_bundles(task: str, threads: int, *, native: bool = False) -> Iterator[B
         yield open_bundle(path.read_bytes(), threads=threads, native=native)
 
 
+def read_plots() -> dict[str, bytes]:
+    """The plots that evaluate left, by the names of their files."""
+    return {path.name: path.read_bytes() for path in sorted(PLOTS.glob("*.png"))}
+
+
 def _table_path(step_s: int) -> Path:
     return PROCESSED / f"{step_s}s.npz"
