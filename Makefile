@@ -38,7 +38,7 @@ lock: .venv/.base ## Compile requirements/*.txt from pyproject.toml (UPGRADE=1: 
 	@$(LOCK) pyproject.toml --extra train --extra pipeline --group build --constraint requirements/dev.txt --output-file requirements/run.txt
 	@$(LOCK) pyproject.toml --constraint requirements/dev.txt --output-file requirements/serve.txt
 	@$(LOCK) --group install --output-file requirements/uv.txt
-	@$(LOCK) --group rivals --constraint requirements/dev.txt --output-file requirements/rivals.txt
+	@$(LOCK) --group rivals --constraint requirements/run.txt --output-file requirements/rivals.txt
 
 data: .venv/.run ## Download the full UCI household file into data/raw/ (20 MB)
 	@exec .venv/bin/wattcast data

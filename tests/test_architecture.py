@@ -35,6 +35,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "holidays": ("forecasting/calendars.py",),
     "matplotlib": ("adapters/plots.py",),
     "dvc": ("adapters/dvc.py",),
+    "mlflow": ("adapters/mlflow.py",),
     "optuna": ("adapters/optuna.py",),
     "sqlalchemy": ("adapters/database", "adapters/optuna.py"),
     "alembic": ("adapters/database",),

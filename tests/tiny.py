@@ -20,6 +20,7 @@ from wattcast.forecasting.bundle import Bundle, open_bundle
 from wattcast.forecasting.choosing import record_of
 from wattcast.forecasting.families import learner_of
 from wattcast.forecasting.registry import Record, ServingManifest
+from wattcast.forecasting.runs import PipelineRun
 from wattcast.forecasting.scorecard import ScoreRow
 from wattcast.forecasting.spec import Recent, Seasonal
 from wattcast.forecasting.succession import Step
@@ -179,6 +180,13 @@ def record(data: bytes, table: MeterTable | None = None, **changes: Any) -> Reco
 def put_manifest(models: ModelStore, manifest: ServingManifest) -> ServingManifest:
     """Have this manifest serve, whatever was there; as it was published."""
     return models.change(lambda _: Step(manifest, "register"), at="2010-03-01T00:00:00+00:00", by="tests")
+
+
+def pipeline_run(*bundles: bytes, meter: str = "house", **changes: Any) -> PipelineRun:
+    """What a run of the pipeline that made these bundles says of itself."""
+    made = tuple((open_bundle(data).manifest, record(data, meter=meter)) for data in bundles)
+    whole = PipelineRun(meter, made, {}, "f00d.dir", "2010-03-01T00:00:00+00:00", "tests", "abc123")
+    return replace(whole, **changes)
 
 
 def repacked(data: bytes, members: Mapping[str, bytes] | None = None, change: Callable[[Any], object] = lambda _: None) -> bytes:

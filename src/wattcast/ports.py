@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from wattcast.access import Key
 from wattcast.forecasting.forecast import LoggedForecast, Served
 from wattcast.forecasting.registry import Change, Record, ServingManifest
+from wattcast.forecasting.runs import PipelineRun
 from wattcast.forecasting.succession import Transition
 from wattcast.meter.arrivals import Batch, Changes, Counts, StoredMeter
 from wattcast.meter.table import Meter, MeterTable
@@ -98,6 +99,40 @@ class ModelStore(Protocol):
 
     def history(self) -> Iterator[Change]:
         """Every change, the latest first. Raises RegistryConflict where an entry is not there, or is not the one that was written."""
+        ...
+
+
+Alias = Literal["champion", "challenger"]
+
+
+class Registry(Protocol):
+    """Who trained what, how well, and who is who: for people to look at. What answers is told by the serving manifest alone.
+
+    Every method raises Unavailable where the place does not answer.
+    """
+
+    def log_run(self, run: PipelineRun) -> None:
+        """Keep a run of the pipeline. Each of its bundles becomes a version of its task and meter; one that was one before stays that."""
+        ...
+
+    def versions(self, task: str, meter: str) -> list[str]:
+        """The bundles that were logged, each once, the oldest first."""
+        ...
+
+    def point(self, task: str, meter: str, alias: Alias, bundle: str) -> None:
+        """Call this version so, and no other; "" calls none so. Raises NotFound where the bundle was never logged."""
+        ...
+
+    def aliased(self, task: str, meter: str) -> dict[str, str]:
+        """Alias -> the bundle that is called so."""
+        ...
+
+    def judge(self, task: str, meter: str, bundle: str, verdict: str) -> None:
+        """Keep these words as the verdict on a version, instead of those before. Raises NotFound where the bundle was never logged."""
+        ...
+
+    def verdict(self, task: str, meter: str, bundle: str) -> str:
+        """The words kept, "" where none were. Raises NotFound where the bundle was never logged."""
         ...
 
 

@@ -1,8 +1,9 @@
-"""One suite of promises for every adapter of a port: an adapter joins by one line in `MODEL_STORES`, `SNAPSHOTS` or `DATABASES`."""
+"""One suite of promises for every adapter of a port: an adapter joins by one line above the fixtures."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -11,14 +12,17 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, text
 
+from wattcast.adapters.blob_registry import BlobRegistry
 from wattcast.adapters.database import Database, DatabaseForecasts, DatabaseReadings
-from wattcast.adapters.files import FileSnapshots
+from wattcast.adapters.files import FileBlobs, FileSnapshots
+from wattcast.adapters.mlflow import MlflowRegistry
 from wattcast.adapters.model_store import FileModelStore
-from wattcast.ports import ForecastLog, ModelStore, ReadingStore, Snapshots
+from wattcast.ports import ForecastLog, ModelStore, ReadingStore, Registry, Snapshots
 
 # Name -> what connects to an empty place of its own below a temporary folder; called twice, it connects to the same place.
 MODEL_STORES: Mapping[str, Callable[[Path], ModelStore]] = {"files": lambda folder: FileModelStore(folder / "store")}
 SNAPSHOTS: Mapping[str, Callable[[Path], Snapshots]] = {"files": lambda folder: FileSnapshots(folder / "store")}
+REGISTRIES = ("files", "mlflow")
 DATABASES = ("sqlite", "postgresql")
 
 
@@ -44,6 +48,29 @@ def connect_snapshots(request: pytest.FixtureRequest, tmp_path: Path) -> Callabl
 def snapshots(connect_snapshots: Callable[[], Snapshots]) -> Snapshots:
     """A connection to an empty store of snapshots."""
     return connect_snapshots()
+
+
+@pytest.fixture(scope="session")
+def empty_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of an MLflow that knows nothing yet: to make one takes seconds, to copy it none."""
+    path = tmp_path_factory.mktemp("mlflow") / "empty.db"
+    assert MlflowRegistry(f"sqlite:///{path}", {}.__getitem__).versions("next_minute", "house") == []
+    return path
+
+
+@pytest.fixture(params=REGISTRIES)
+def connect_registry(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Registry]:
+    """connect_registry() -> a new connection to one registry, empty at first. It can ask the folder's model store for bundles."""
+    if request.param == "files":
+        return lambda: BlobRegistry(FileBlobs(tmp_path / "store"))
+    path = shutil.copy(request.getfixturevalue("empty_mlflow"), tmp_path / "mlflow.db")
+    return lambda: MlflowRegistry(f"sqlite:///{path}", FileModelStore(tmp_path / "store").bundle)
+
+
+@pytest.fixture
+def registry(connect_registry: Callable[[], Registry]) -> Registry:
+    """A connection to an empty registry."""
+    return connect_registry()
 
 
 @pytest.fixture(scope="session")

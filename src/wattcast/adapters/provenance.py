@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
 
+import yaml
+
 
 def provenance() -> dict[str, str]:
     """`at`: now, ISO 8601 in UTC; `by`: the user; `revision`: git's, "-dirty" where files differ from it."""
@@ -18,6 +20,15 @@ def provenance() -> dict[str, str]:
 def who_when() -> dict[str, str]:
     """`at` and `by` alone."""
     return {"at": datetime.now(UTC).isoformat(timespec="seconds"), "by": _user()}
+
+
+def readings_hash() -> str:
+    """The hash under which DVC keeps the readings that were trained on, as dvc.lock has it; empty where DVC did not run it."""
+    try:
+        stages = yaml.safe_load(Path("dvc.lock").read_text(encoding="utf-8"))["stages"]
+        return str(stages["preprocess"]["outs"][0]["md5"])
+    except (OSError, yaml.YAMLError, LookupError, TypeError):
+        return ""
 
 
 def code_sha256() -> str:

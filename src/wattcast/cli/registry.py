@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wattcast.cli.console import AsJson, explained, print_json, say, stdout, table
+from wattcast.cli.console import AsJson, explained, print_json, say, say_aside, stdout, table
 from wattcast.cli.options import Store, settings_of
 from wattcast.errors import BadParams, BadRequest, RegistryConflict
 
@@ -219,9 +219,13 @@ def _proved(record: Record, champion: str) -> tuple[str, ...]:
 
 def _changed(kept: BlobModelStore, transition: Transition, why: str) -> None:
     from wattcast.adapters.provenance import who_when
+    from wattcast.adapters.tracking import follow
 
     manifest = kept.change(transition, **who_when(), why=why)
     change = next(iter(kept.history()))
+    touched = {(move.task, move.meter) for move in change.moves}
+    slots = [slot for slot in manifest.slots.values() if (slot.task, slot.meter) in touched]
+    follow(settings_of(), kept, slots, say_aside)
     say("\n".join([f"serving manifest {manifest.serial}", *(f"  {_in_words(move)}" for move in change.moves)]))
 
 

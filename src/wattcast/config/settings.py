@@ -42,6 +42,11 @@ class Settings(BaseSettings):
     cache: int = Field(
         300, ge=0, le=86_400, description="Seconds that a forecast from stored readings is kept for who asks again; 0: not at all."
     )
+    mlflow: str = Field(
+        "",
+        pattern=r"^(|https?://.+|sqlite:///.+)$",
+        description="Where MLflow keeps what runs of the pipeline made (http://HOST:PORT or sqlite:///FILE); empty: nowhere.",
+    )
     logs: Literal["auto", "json", "quiet"] = Field(
         "auto", description="json: a line for each request on stderr; quiet: faults alone; auto: quiet on a terminal, else json."
     )

@@ -109,5 +109,10 @@ def read_serving(store: ModelStore, slot: Slot | None, threads: int) -> Bundle |
         return Unusable(slot.champion, refusal.message)
 
 
+def read_plots() -> dict[str, bytes]:
+    """The plots that evaluate left, by the names of their files."""
+    return {path.name: path.read_bytes() for path in sorted(PLOTS.glob("*.png"))}
+
+
 def _table_path(step_s: int) -> Path:
     return PROCESSED / f"{step_s}s.npz"
