@@ -126,6 +126,22 @@ def data() -> None:
     say(f"{path} is whole. Next: make run DATA={path}")
 
 
+def remote(
+    url: Annotated[str, typer.Argument(metavar="URL", help="The bucket, with a prefix in it: s3://bucket/prefix.", show_default=False)],
+    *,
+    endpoint: Annotated[str, typer.Option(metavar="URL", help="An S3 server other than Amazon's.")] = "",
+) -> None:
+    """Have DVC push meter files, tables and models to S3, and pull them from there (make remote S3_URL=... installs what it needs)."""
+    from wattcast.adapters.dvc import require_project
+    from wattcast.adapters.remote import set_remote
+
+    require_project()
+    set_remote(url, endpoint)
+    say(f"{url} answers: DVC pushes to it and pulls from it (noted in .dvc/config.local, which is not for git)")
+    say("to push a run:   dvc push, and commit params.yaml, dvc.lock, data/raw/*.dvc and metrics/")
+    say("to fetch a run:  dvc pull, then make run (dvc is .venv/bin/dvc)")
+
+
 def _pipeline(data: str, settings: Settings, *, json: bool) -> str:
     """Run the pipeline and print the scorecard; the id of the meter."""
     from wattcast.adapters.dvc import reproduce, require_project
