@@ -97,7 +97,7 @@ def _quality(file: Path, params: Params) -> QualityReport:
     from wattcast.meter.cleaning import to_table
     from wattcast.meter.quality import judge
     from wattcast.meter.readers import read
-    from wattcast.stages.preprocess import read_options
+    from wattcast.stages.readings import read_options
 
     readings = read(file, read_options(params, file))
     return judge(readings, to_table(readings))
