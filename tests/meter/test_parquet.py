@@ -14,6 +14,7 @@ import polars as pl
 import pytest
 import tiny
 
+import wattcast
 from wattcast.errors import BadMeterFile
 from wattcast.meter.cleaning import to_table
 from wattcast.meter.readers import ReadOptions, read
@@ -142,3 +143,11 @@ def test_a_damaged_file_is_one_error_whatever_it_is_damaged_by(tmp_path: Path, c
             refused += 1
     assert refused > 100
     capfd.readouterr()
+
+
+def test_the_python_api_takes_the_facts_from_an_export(tmp_path: Path) -> None:
+    """`wattcast.read` knows zone and flow of an exported file; what is said to it counts over them."""
+    file = tmp_path / "anything.parquet"
+    file.write_bytes(as_parquet(tiny.minute_table(3, HOUSE)))
+    assert wattcast.read(file).meter == HOUSE
+    assert wattcast.read(file, zone="Asia/Tokyo", meter="other").meter == replace(HOUSE, zone="Asia/Tokyo", id="other")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from wattcast.ports import ModelStore
 
 MeterFile = Annotated[
-    Path, typer.Argument(metavar="FILE", help="A meter file: UCI text or any CSV; plain, zip or gzip.", show_default=False)
+    Path, typer.Argument(metavar="FILE", help="A meter file: UCI text or any CSV (plain, zip or gzip), or Parquet.", show_default=False)
 ]
 _SHORTEST_PREFIX = 4
 
