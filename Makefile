@@ -7,7 +7,7 @@ LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-ha
        --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-system fuzz lint lock data accuracy bench-heat-pump bench-little-history bench-pipeline bench-serving clean distclean
+.PHONY: help setup run remote test test-system fuzz lint lock data accuracy bench-heat-pump bench-little-history bench-pipeline bench-serving clean distclean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' Makefile
@@ -17,6 +17,9 @@ setup: .venv/.dev ## Set up .venv with everything for development
 
 run: .venv/.run ## Forecast and serve: DATA=meter file (default: a simulated house), PORT=number
 	@exec .venv/bin/wattcast run --data "$${DATA:-sample}" $${PORT:+--port "$$PORT"}
+
+remote: .venv/.remote ## Have DVC push to and pull from S3: S3_URL=s3://bucket/prefix, S3_ENDPOINT=URL of a server other than Amazon's
+	@exec .venv/bin/wattcast remote "$${S3_URL:-}" $${S3_ENDPOINT:+--endpoint "$$S3_ENDPOINT"}
 
 test: .venv/.dev ## Run the tests that need no root and no server, and print branch coverage
 	@.venv/bin/pytest -m "not system" --cov --cov-report=term
@@ -36,6 +39,7 @@ lint: .venv/.dev ## Check style, format and types
 lock: .venv/.base ## Compile requirements/*.txt from pyproject.toml (UPGRADE=1: take newer versions)
 	@$(LOCK) pyproject.toml --all-extras --group build --output-file requirements/dev.txt
 	@$(LOCK) pyproject.toml --extra train --extra pipeline --group build --constraint requirements/dev.txt --output-file requirements/run.txt
+	@$(LOCK) pyproject.toml --extra train --extra pipeline --extra remote --group build --constraint requirements/dev.txt --output-file requirements/remote.txt
 	@$(LOCK) pyproject.toml --constraint requirements/dev.txt --output-file requirements/serve.txt
 	@$(LOCK) --group install --output-file requirements/uv.txt
 	@$(LOCK) --group rivals --constraint requirements/run.txt --output-file requirements/rivals.txt
@@ -87,6 +91,11 @@ endif
 	@$(UV) pip install $(UV_QUIET) --python .venv/bin/python --require-hashes --build-constraints requirements/run.txt --requirements requirements/run.txt
 	@$(UV) pip install --quiet --python .venv/bin/python --no-build-isolation --no-deps --editable .
 	@printf '%s\n' "$(CURDIR)" >.venv/.base && touch $@
+
+.venv/.remote: .venv/.run requirements/remote.txt
+	@rm -f .venv/.base
+	@$(UV) pip install $(UV_QUIET) --python .venv/bin/python --require-hashes --build-constraints requirements/remote.txt --requirements requirements/remote.txt
+	@printf '%s\n' "$(CURDIR)" >.venv/.base && touch .venv/.run $@
 
 .venv/.dev: .venv/.base requirements/dev.txt pyproject.toml
 	@rm -f .venv/.base

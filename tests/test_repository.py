@@ -54,8 +54,8 @@ def test_no_tracked_file_is_large() -> None:
 
 
 def test_requirements_are_there() -> None:
-    """Serving, running, developing, the installer itself and what we are measured against each have their pins."""
-    assert [path.name for path in REQUIREMENTS] == ["dev.txt", "rivals.txt", "run.txt", "serve.txt", "uv.txt"]
+    """Serving, running, running with a bucket, developing, the installer itself and what we are measured against each have their pins."""
+    assert [path.name for path in REQUIREMENTS] == ["dev.txt", "remote.txt", "rivals.txt", "run.txt", "serve.txt", "uv.txt"]
 
 
 @pytest.mark.parametrize("path", REQUIREMENTS, ids=lambda path: path.name)
@@ -69,7 +69,7 @@ def test_original_fault_3_requirements_are_utf8_pinned_and_hashed(path: Path) ->
     assert [line for line in lines if not pinned.fullmatch(line)] == []
 
 
-@pytest.mark.parametrize("name", ["run.txt", "serve.txt"])
+@pytest.mark.parametrize("name", ["remote.txt", "run.txt", "serve.txt"])
 def test_every_environment_has_the_same_versions(name: str) -> None:
     """What is tested is what runs: serving and running install the versions that development has."""
     pins = {path.name: set(re.findall(r"(?m)^[a-z0-9.-]+==[^\\\n]+", path.read_text("ascii"))) for path in REQUIREMENTS}
@@ -88,7 +88,7 @@ def test_make_help_lists_every_target() -> None:
     makefile = (ROOT / "Makefile").read_text("utf-8")
     targets = set(re.findall(r"(?m)^([a-z][a-z-]*):(?!=)", makefile))
     help_text = subprocess.run(["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, check=True, text=True).stdout
-    assert {"setup", "run", "test", "test-system", "lint", "lock", "data", "bench-pipeline", "clean", "help"} <= targets
+    assert {"setup", "run", "remote", "test", "test-system", "lint", "lock", "data", "bench-pipeline", "clean", "help"} <= targets
     assert set(re.findall(r"(?m)^  make ([a-z-]+) +\S", help_text)) == targets
 
 

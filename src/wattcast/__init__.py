@@ -152,11 +152,13 @@ def shipped_params() -> Params:
 def _readings(path: str | Path, options: ReadingOptions) -> Readings:
     from wattcast.config import meter_id_of
     from wattcast.meter.readers import ReadOptions, read
+    from wattcast.meter.readers.parquet import told_by
     from wattcast.meter.table import Meter
 
     about: Any = dict(options)
     own = {name: about.pop(name) for name in ("zone", "flow", "holidays", "simulated") if name in about}
-    return read(Path(path), ReadOptions(Meter(about.pop("meter", meter_id_of(Path(path))), **own), **about))
+    told = told_by(Path(path)) or Meter(meter_id_of(Path(path)))
+    return read(Path(path), ReadOptions(replace(told, id=about.pop("meter", told.id), **own), **about))
 
 
 def _at(step_s: int, table: MeterTable, least_share: float = 0.5) -> MeterTable:

@@ -100,10 +100,10 @@ def test_a_server_that_does_not_answer_is_one_warning(server: Callable[[], Itera
     assert "secret" not in line
 
 
-def test_without_the_setting_nothing_is_tracked(tmp_path: Path) -> None:
-    """No word, no file."""
+def test_without_the_setting_only_the_store_knows(tmp_path: Path) -> None:
+    """No word, and no file but those of the store's own registry."""
     track(Settings(), FileModelStore(tmp_path), tiny.pipeline_run(tiny.bundle()), [], pytest.fail)
-    assert not list(tmp_path.iterdir())
+    assert [path.name for path in tmp_path.iterdir() if path.name != ".lock"] == ["registry"]
 
 
 def test_without_mlflow_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import errno
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import tiny
 from small_project import make_project
 
 from wattcast.adapters import project
 from wattcast.config import meter_id_of
 from wattcast.errors import BadParams, Unavailable
+from wattcast.meter.readers.parquet import as_parquet
+from wattcast.meter.table import Meter
 
 
 @pytest.fixture
@@ -112,6 +116,30 @@ def test_a_file_whose_meter_is_there_under_another_name_is_refused(there: str, n
         project.refuse_twin(folder / new)
     assert "another name" in refusal.value.hint
     project.refuse_twin(folder / there.removesuffix(".dvc"))
+
+
+def test_what_was_exported_for_a_meter_goes_on_from_its_file(folder: Path) -> None:
+    """A file and the export of the same meter are one house, whichever is run; Parquet of others of that name is another one."""
+    raw = Path("data/raw")
+    raw.mkdir(parents=True)
+    for name in ("house.csv", "house.csv.dvc"):
+        (raw / name).touch()
+    export = raw / "house.parquet"
+    export.write_bytes(as_parquet(tiny.hour_table(2)))
+    assert project.meter_of(export) == "house"
+    export.write_bytes(as_parquet(replace(tiny.hour_table(2), meter=Meter("my_house"))))
+    assert project.meter_of(export) == "my_house"
+    export.write_bytes(as_parquet(tiny.hour_table(2)))
+    project.refuse_twin(raw / "house.csv")
+    project.refuse_twin(export)
+    assert project.files_of("house") == [raw / "house.csv", export]
+    export.rename(folder / export.name)
+    with pytest.raises(Unavailable, match=r"house\.csv is meter house already"):
+        project.refuse_twin(folder / export.name)
+    (folder / export.name).unlink()
+    export.write_bytes(b"PAR2")
+    with pytest.raises(Unavailable, match=r"house\.parquet is meter house already"):
+        project.refuse_twin(raw / "house.csv")
 
 
 def test_names_without_a_latin_letter_give_different_meters() -> None:

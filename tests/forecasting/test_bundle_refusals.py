@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import struct
 import zipfile
 from collections.abc import Callable
+from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wattcast.errors import BadBundle
+from wattcast.forecasting import bundle
 from wattcast.forecasting.bundle import Bundle, open_bundle
 
 
@@ -71,13 +74,36 @@ def test_the_end_of_the_file_is_guarded_closely(tiny_bundle: bytes) -> None:
         assert same_content(found, tiny_bundle)
 
 
-@pytest.mark.parametrize("number", [0, 2, "1", None, [1]])
-def test_a_foreign_format_is_refused_with_a_sentence(tiny_bundle: bytes, number: Any) -> None:
-    """A file of a later version says which format it has and who can read it."""
-    foreign = tiny.repacked(tiny_bundle, change=lambda facts: facts.update(format=number))
-    with pytest.raises(BadBundle, match="this version reads format 1") as refusal:
-        open_bundle(foreign)
-    assert "version of wattcast" in refusal.value.hint
+@pytest.mark.parametrize("number", [0, -1, "1", None, [1], 1.5])
+def test_what_is_no_format_of_ours_is_refused(tiny_bundle: bytes, number: Any) -> None:
+    """A number that no release ever wrote is said as it stands."""
+    with pytest.raises(BadBundle, match=rf"says format {re.escape(repr(number))}"):
+        open_bundle(of_format(tiny_bundle, number))
+
+
+def test_a_later_format_needs_a_newer_release(tiny_bundle: bytes) -> None:
+    """A file of a later version says which format it has, and that this release is too old for it."""
+    with pytest.raises(BadBundle, match=rf"has format 2: it needs a newer wattcast than {version('wattcast')}, which reads") as refusal:
+        open_bundle(of_format(tiny_bundle, 2))
+    assert "install the release that wrote it" in refusal.value.hint
+
+
+def test_an_earlier_format_names_the_last_release_that_reads_it(tiny_bundle: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once there is a format 2, a file of format 1 says what still reads it."""
+    monkeypatch.setattr(bundle, "FORMAT", 2)
+    monkeypatch.setattr(bundle, "_LAST_READ_BY", {1: "0.4.2"})
+    with pytest.raises(BadBundle, match=r"has format 1, which wattcast reads up to 0\.4\.2; .* reads format 2"):
+        open_bundle(tiny_bundle)
+
+
+def test_every_earlier_format_has_its_last_release() -> None:
+    """A format that is left behind goes into the table, or its files would be refused without a way out."""
+    assert set(bundle._LAST_READ_BY) == set(range(1, bundle.FORMAT))
+
+
+def of_format(data: bytes, number: Any) -> bytes:
+    """The bundle with another format in its manifest."""
+    return tiny.repacked(data, change=lambda facts: facts.update(format=number))
 
 
 def drop(path: str) -> Callable[[Any], object]:

@@ -208,6 +208,7 @@ def test_the_model_of_all_meters_answers_where_there_is_one(store: Path, browse:
 REFUSED: list[tuple[str, bytes, dict[str, str], str, str]] = [
     ("no file", b"", {"name": ""}, "file", "choose a meter file"),
     ("binary", b"\0\1\2\3\4" * 5_000, {}, "file", "not text"),
+    ("Parquet", b"PAR1" + bytes(5_000), {}, "file", "is Parquet, which is not read from a request"),
     ("empty", b"", {}, "file", "the file is empty"),
     ("no readings", b"time,load_kw\n", {}, "file", "no reading below it"),
     ("one reading", csv(house(1)), {}, "file", "no two readings"),

@@ -30,6 +30,7 @@ Say = Callable[[str], None]
 
 LOCK = Path("dvc.lock")
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+_REMOTE = "s3"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -53,6 +54,11 @@ def require_project() -> None:
 def track(file: Path) -> None:
     """Have DVC keep this version of the file, and note it in the .dvc file beside it."""
     _dvc("add", file.as_posix())
+
+
+def set_remote(url: str, endpoint: str) -> None:
+    """Have DVC push to and pull from this bucket, once it answers. endpoint: of a server other than Amazon's, or empty."""
+    _dvc("remote", url, endpoint)
 
 
 def reproduce(meter: str, store: ModelStore, say: Say, *, output: IO[Any] | None = None) -> None:
@@ -132,6 +138,9 @@ def _refusal(report: dict[str, Any], command: str, status: int) -> Unavailable:
     if report.get("errno") in _FULL:
         return Unavailable("the disk is full", "free some space and run this again: what was finished is kept")
     message = report.get("message") or f"DVC ended with status {status}"
+    if report.get("remote"):
+        hint = "check bucket, S3_ENDPOINT and credentials: AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        return Unavailable(f"{report['remote']} does not answer, and nothing was changed: {message}", hint)
     if report.get("busy"):
         return Unavailable("another run is at work in this folder", "let it finish, or stop it, and run this again")
     return Unavailable(f"DVC cannot go on: {message}", f"dvc {command} --verbose says more")
@@ -150,12 +159,15 @@ def _child(tell: int, command: str, targets: list[str]) -> int:
         with Repo() as repo:
             if command == "add":
                 repo.add(targets)
+            elif command == "remote":
+                _note_remote(repo, *targets)
             else:
-                repo.reproduce()
+                # In the order of dvc.yaml: what is tracked in data/raw and not there, another house's file, stops nothing.
+                repo.reproduce(single_item=True)
     except KeyboardInterrupt:
         return 130
     except Exception as cause:  # noqa: BLE001 (DVC lets out errors of many libraries; every one becomes a line)
-        report = _report(cause)
+        report = _report(cause) | ({"remote": targets[0], "message": str(cause)} if command == "remote" else {})
         os.write(tell, json.dumps(report).encode())
         if not report.get("busy"):
             # What DVC began to copy and could not finish: on a full disk it would take the rest.
@@ -163,6 +175,20 @@ def _child(tell: int, command: str, targets: list[str]) -> int:
                 half.unlink(missing_ok=True)
         return 1
     return 0
+
+
+def _note_remote(repo: Any, url: str, endpoint: str) -> None:
+    """Ask the bucket for anything it holds there, then write the remote where git does not see it."""
+    from dvc.fs import get_cloud_fs  # noqa: PLC0415
+
+    remote = {"url": url} | ({"endpointurl": endpoint} if endpoint else {})
+    kind, config, path = get_cloud_fs(repo.config, **remote)
+    bucket, _, prefix = path.partition("/")
+    kind(**config).fs.call_s3("list_objects_v2", Bucket=bucket, Prefix=prefix, MaxKeys=1)
+    with repo.config.edit("local") as local:
+        local["remote"][_REMOTE], local["core"]["remote"] = remote, _REMOTE
+    # What DVC remembers of having been pushed may have been pushed elsewhere.
+    repo.drop_data_index()
 
 
 def _report(failure: BaseException) -> dict[str, Any]:

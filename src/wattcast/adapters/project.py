@@ -23,10 +23,12 @@ from wattcast.adapters.dvc import track
 from wattcast.adapters.files import write_atomically
 from wattcast.config import meter_id_of
 from wattcast.errors import BadParams, Unavailable
+from wattcast.meter.table import Meter
 
 Say = Callable[[str], None]
 
 RAW = Path("data/raw")
+EXPORTED = ".parquet"
 PARAMS = Path("params.yaml")
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
 
@@ -50,12 +52,31 @@ def alone() -> Iterator[None]:
         yield
 
 
+def meter_of(file: Path) -> str:
+    """The id of the meter whose readings a file holds: as the file says itself, where it was exported, else by its name."""
+    told = _told(file)
+    return told.id if told else meter_id_of(file)
+
+
+def files_of(meter: str) -> list[Path]:
+    """The files of a meter in data/raw, the one that was exported last. Raises Unavailable where one was not fetched."""
+    files = [RAW / name for name in _names() if meter_of(RAW / name) == meter or name == f"{meter}{EXPORTED}"]
+    for file in files:
+        if not file.exists():
+            raise Unavailable(f"{file} is not there, only {file}.dvc", "dvc pull fetches it, where a remote has it; or delete that one")
+    return sorted(files, key=lambda file: (_told(file) is not None, file))
+
+
 def refuse_twin(source: Path) -> None:
-    """Raise Unavailable where data/raw holds another file whose name gives the same meter id: its models would be replaced."""
-    meter = meter_id_of(source)
-    names = {path.name.removesuffix(".dvc") for path in RAW.glob("*") if not path.name.startswith(".")}
-    for name in sorted(names - {source.name}):
-        if meter_id_of(Path(name)) == meter:
+    """Raise Unavailable where data/raw holds another file of the same meter: its models would be replaced.
+
+    What was exported for the meter itself goes on from its other files, and is no other.
+    """
+    meter = meter_of(source)
+    if source.parent == RAW and _told(source):
+        return
+    for name in sorted(_names() - {source.name}):
+        if meter_of(RAW / name) == meter and not _told(RAW / name):
             hint = f"give the new file another name; or, where it is the same house, delete {RAW / name} and {RAW / name}.dvc"
             raise Unavailable(f"{RAW / name} is meter {meter} already, and {source.name} would be too", hint)
 
@@ -89,6 +110,19 @@ def choose(file: Path, say: Say) -> None:
     value = file.as_posix() if _PLAIN.fullmatch(file.as_posix()) else json.dumps(file.as_posix(), ensure_ascii=False)
     write_atomically(PARAMS, (text[:start] + value + text[stop:]).encode("utf-8"))
     say(f"params.yaml now names {file.as_posix()} as meter.file (before: {now}; make run DATA={now} goes back)")
+
+
+def _names() -> set[str]:
+    return {path.name.removesuffix(".dvc") for path in RAW.glob("*") if not path.name.startswith(".")}
+
+
+def _told(file: Path) -> Meter | None:
+    if file.suffix != EXPORTED or not file.exists():
+        return None
+    # Polars takes a while, and most files are none of these.
+    from wattcast.meter.readers.parquet import told_by  # noqa: PLC0415
+
+    return told_by(file)
 
 
 def _same(source: Path, target: Path) -> bool:

@@ -42,7 +42,7 @@ def _in_each(settings: Settings, store: BlobModelStore, use: Callable[[Registry]
             use(connect())
         except (WattcastError, OSError) as error:
             hint = f"\nhint: {error.hint}" if isinstance(error, WattcastError) else ""
-            say(f"warning: {error}; the models serve all the same, but not all of this is to be seen there{hint}")
+            say(f"warning: {error}; the models are registered all the same, but not all of this is to be seen there{hint}")
 
 
 def _point(registry: Registry, slots: list[Slot]) -> None:

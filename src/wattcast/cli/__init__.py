@@ -56,10 +56,11 @@ _COMMANDS: list[tuple[Callable[..., None], str]] = [
     (looking.inspect, "wattcast inspect models/day_ahead/lgbm/model.wattcast"),
     (running.sample, "wattcast sample --out house.txt --days 30"),
     (running.data, "wattcast data"),
+    (running.remote, "wattcast remote s3://bucket/prefix"),
 ]
 for _command, _example in _COMMANDS:
     # Without the word it cannot do without, a command shows how it is used.
-    needs_a_word = _command in (looking.check, looking.inspect, forecasting.forecast, backtesting.backtest)
+    needs_a_word = _command in (looking.check, looking.inspect, forecasting.forecast, backtesting.backtest, running.remote)
     app.command(epilog=f"Example: {_example}", no_args_is_help=needs_a_word)(explained(_command))
 app.add_typer(db, name="db")
 app.add_typer(keys, name="keys")

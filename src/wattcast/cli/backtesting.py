@@ -83,7 +83,7 @@ def _planned(file: Path, params: Params, task: str, family: str, spans: tuple[fl
     from wattcast.forecasting.calendars import frozen_holidays
     from wattcast.meter.cleaning import to_table
     from wattcast.meter.readers import read
-    from wattcast.stages.preprocess import read_options
+    from wattcast.stages.readings import read_options
     from wattcast.stages.train import recipe_of
 
     if task not in params.tasks:

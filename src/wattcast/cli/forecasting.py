@@ -81,7 +81,7 @@ def _readings(file: Path, service: ForecastService, params: Params, meter: str, 
     """What the file says was known at the origin, at its own resolution, and the origin; of the registered meter where there is one."""
     from wattcast.meter.cleaning import to_table
     from wattcast.meter.readers import read
-    from wattcast.stages.preprocess import read_options
+    from wattcast.stages.readings import read_options
 
     options = read_options(params, Path(service.meter(meter).id) if meter else file)
     registered = service.manifest.meters.get(options.meter.id, options.meter)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from wattcast.ports import ModelStore
 
 MeterFile = Annotated[
-    Path, typer.Argument(metavar="FILE", help="A meter file: UCI text or any CSV; plain, zip or gzip.", show_default=False)
+    Path, typer.Argument(metavar="FILE", help="A meter file: UCI text or any CSV (plain, zip or gzip), or Parquet.", show_default=False)
 ]
 _SHORTEST_PREFIX = 4
 
@@ -97,7 +97,7 @@ def _quality(file: Path, params: Params) -> QualityReport:
     from wattcast.meter.cleaning import to_table
     from wattcast.meter.quality import judge
     from wattcast.meter.readers import read
-    from wattcast.stages.preprocess import read_options
+    from wattcast.stages.readings import read_options
 
     readings = read(file, read_options(params, file))
     return judge(readings, to_table(readings))

@@ -68,7 +68,7 @@ def _table(file: Path, task: str, params: Params) -> MeterTable:
     from wattcast.cli.looking import refuse_unbelievable
     from wattcast.meter.cleaning import to_table
     from wattcast.meter.readers import read
-    from wattcast.stages.preprocess import read_options
+    from wattcast.stages.readings import read_options
 
     refuse_unbelievable(file, params)
     readings = to_table(read(file, read_options(params, file)))

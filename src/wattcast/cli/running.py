@@ -25,6 +25,7 @@ SAMPLE = Path("data/raw/simulated-house.txt")
 UCI = Path("data/raw/household_power_consumption.txt")
 
 Data = Annotated[str, typer.Option("--data", metavar="FILE", help="The meter file, or: sample. Without it, the one in params.yaml.")]
+Sent = Annotated[str, typer.Option("--meter", metavar="ID", help="A meter that sent readings: these, over the file it began with.")]
 Port = Annotated[int | None, typer.Option(min=0, max=65_535, help="Port to listen on. Without it 5000, or the next free one.")]
 
 
@@ -43,9 +44,11 @@ def run(*, data: Data = "", port: Port = None, json: AsJson = False) -> None:
     os.execv(sys.executable, [sys.executable, "-m", "wattcast.cli", "serve", "--meter", meter, *port_words])  # noqa: S606
 
 
-def pipeline(*, data: Data = "", json: AsJson = False) -> None:
+def pipeline(*, data: Data = "", meter: Sent = "", json: AsJson = False) -> None:
     """Run the pipeline for a meter file: preprocess, train, evaluate, register. Only what has changed runs."""
-    _pipeline(data, settings_of(), json=json)
+    if data and meter:
+        raise typer.BadParameter("name a file or a meter, not both", param_hint="--meter")
+    _pipeline(data, settings_of(), meter=meter, json=json)
 
 
 def serve(
@@ -126,18 +129,34 @@ def data() -> None:
     say(f"{path} is whole. Next: make run DATA={path}")
 
 
-def _pipeline(data: str, settings: Settings, *, json: bool) -> str:
+def remote(
+    url: Annotated[str, typer.Argument(metavar="URL", help="The bucket, with a prefix in it: s3://bucket/prefix.", show_default=False)],
+    *,
+    endpoint: Annotated[str, typer.Option(metavar="URL", help="An S3 server other than Amazon's.")] = "",
+) -> None:
+    """Have DVC push meter files, tables and models to S3, and pull them from there (make remote S3_URL=... installs what it needs)."""
+    from wattcast.adapters.dvc import require_project
+    from wattcast.adapters.remote import set_remote
+
+    require_project()
+    set_remote(url, endpoint)
+    say(f"{url} answers: DVC pushes to it and pulls from it (noted in .dvc/config.local, which is not for git)")
+    say("to push a run:   dvc push, and commit params.yaml, dvc.lock, data/raw/*.dvc and metrics/")
+    say("to fetch a run:  dvc pull, then make run (dvc is .venv/bin/dvc)")
+
+
+def _pipeline(data: str, settings: Settings, *, meter: str = "", json: bool) -> str:
     """Run the pipeline and print the scorecard; the id of the meter."""
     from wattcast.adapters.dvc import reproduce, require_project
-    from wattcast.adapters.project import alone
+    from wattcast.adapters.project import alone, meter_of
     from wattcast.adapters.wiring import connect
-    from wattcast.config import load_params, meter_id_of
+    from wattcast.config import load_params
 
     speak = say_aside if json else say
     require_project()
     with alone():
-        file = _in_place(data, load_params(), speak)
-        meter = meter_id_of(file)
+        file = _renewed(meter, load_params(), settings, speak) if meter else _in_place(data, load_params(), speak)
+        meter = meter_of(file)
         reproduce(meter, connect(settings).store, speak, output=sys.stderr if json else None)
         _print_scorecard(json=json)
     return meter
@@ -160,6 +179,32 @@ def _in_place(data: str, params: Params, speak: Callable[[str], None]) -> Path:
     elif not has(source):
         refuse_unbelievable(source, params, tell=False)
     file = bring_in(source, speak) if data or source.parent == RAW else source
+    choose(file, speak)
+    return file
+
+
+def _renewed(meter: str, params: Params, settings: Settings, speak: Callable[[str], None]) -> Path:
+    """All that is known of a meter which sends readings as its file in data/raw, checked before, and named in params.yaml."""
+    from tempfile import TemporaryDirectory
+
+    from wattcast.adapters.project import EXPORTED, bring_in, choose
+    from wattcast.adapters.wiring import connect, connect_live
+    from wattcast.cli.looking import refuse_unbelievable
+    from wattcast.meter.readers.parquet import as_parquet
+    from wattcast.stages.readings import known_of
+
+    live = connect_live(settings, connect(settings).snapshots)
+    try:
+        table, files = known_of(meter, live.readings, params)
+    finally:
+        live.close()
+    with TemporaryDirectory(prefix="wattcast-") as folder:
+        source = Path(folder) / f"{meter}{EXPORTED}"
+        source.write_bytes(as_parquet(table))
+        refuse_unbelievable(source, params, tell=False)
+        file = bring_in(source, lambda _: None)
+    under = f", over {' and '.join(map(str, files))}" if files else ": data/raw held no file of it"
+    speak(f"{file}: the readings of meter {meter} that have arrived{under}; tracked by DVC, {file}.dvc is for git")
     choose(file, speak)
     return file
 

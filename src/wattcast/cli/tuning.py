@@ -98,7 +98,7 @@ def _planned(file: Path, params: Params, words: tuple[str, str, str], rounds: in
     from wattcast.forecasting.tuning import search_of
     from wattcast.meter.cleaning import to_table
     from wattcast.meter.readers import read
-    from wattcast.stages.preprocess import read_options
+    from wattcast.stages.readings import read_options
     from wattcast.stages.train import recipe_of
 
     task, family, preset = words

@@ -10,7 +10,7 @@ from pathlib import Path
 
 def meter_id_of(path: Path) -> str:
     """The id of the meter in a file: the file's name without its endings, in small letters and digits, dashes for all else."""
-    stem = re.sub(r"(\.(txt|csv|tsv|dat|zip|gz))+$", "", path.name, flags=re.IGNORECASE)
+    stem = re.sub(r"(\.(txt|csv|tsv|dat|parquet|zip|gz))+$", "", path.name, flags=re.IGNORECASE)
     return re.sub(r"[^a-z0-9]+", "-", stem.lower())[:80].strip("-") or f"meter-{zlib.crc32(stem.encode()):08x}"
 
 

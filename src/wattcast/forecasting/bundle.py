@@ -12,6 +12,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from importlib.metadata import version
 from typing import Any, Literal
 
 import numpy as np
@@ -23,6 +24,8 @@ from wattcast.forecasting.model import Model, ModelFacts
 from wattcast.meter.table import Meter, MeterTable
 
 FORMAT = 1
+# Format of bundles -> the last release that reads it, of formats that this one reads no more.
+_LAST_READ_BY: Mapping[int, str] = {}
 SUFFIX = ".wattcast"
 _MANIFEST, _GOLDEN = "manifest.json", "golden.npz"
 _LARGEST_BYTES = 512 * 1024 * 1024
@@ -172,8 +175,20 @@ def _read(data: bytes, which: Literal["all", "needed", "none"]) -> tuple[Manifes
 
 def _refuse_foreign_format(facts: Any) -> None:
     number = facts.get("format") if isinstance(facts, dict) else None
-    if number != FORMAT:
-        raise BadBundle(f"the file has format {number!r}, this version reads format {FORMAT}", "use the version of wattcast that wrote it")
+    if number == FORMAT:
+        return
+    release = version("wattcast")
+    if not isinstance(number, int) or number < 1:
+        raise BadBundle(f"the file says format {number!r}, and bundles have a number from 1: it is none of wattcast's", _AGAIN)
+    if number > FORMAT:
+        raise BadBundle(
+            f"the file has format {number}: it needs a newer wattcast than {release}, which reads format {FORMAT}",
+            f"install the release that wrote it, or {_AGAIN}",
+        )
+    raise BadBundle(
+        f"the file has format {number}, which wattcast reads up to {_LAST_READ_BY[number]}; {release} reads format {FORMAT}",
+        f"install that release, or {_AGAIN}",
+    )
 
 
 def _sha256(data: bytes) -> str:

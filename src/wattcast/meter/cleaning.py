@@ -57,7 +57,18 @@ def grid_of(meter: Meter, batch: Batch, what: str) -> MeterTable:
     return _on_grid(meter, batch.step_s, batch.start_s, batch.columns(), what)
 
 
+def raw_grid_of(meter: Meter, batch: Batch, what: str) -> MeterTable:
+    """Readings on a regular grid as they were sent, believed or not."""
+    return _raw_grid(meter, batch.step_s, batch.start_s, batch.columns(), what)
+
+
 def _on_grid(meter: Meter, step_s: int, ordered: Instants, given: Mapping[str, Values], what: str) -> MeterTable:
+    raw = _raw_grid(meter, step_s, ordered, given, what)
+    columns = _believed(raw.columns(), meter.flow)
+    return MeterTable(meter, raw.start_s, step_s, columns.pop("power_kw"), columns)
+
+
+def _raw_grid(meter: Meter, step_s: int, ordered: Instants, given: Mapping[str, Values], what: str) -> MeterTable:
     columns: dict[str, Values] = {}
     if int(ordered[-1]) - int(ordered[0]) == (len(ordered) - 1) * step_s and not np.count_nonzero(np.diff(ordered) != step_s):
         start_s, columns = int(ordered[0]), dict(given)
@@ -66,7 +77,6 @@ def _on_grid(meter: Meter, step_s: int, ordered: Instants, given: Mapping[str, V
         for name, values in given.items():
             columns[name] = np.full(int(places[-1]) + 1, np.nan, dtype=np.float32)
             columns[name][places] = values
-    columns = _believed(columns, meter.flow)
     return MeterTable(meter, start_s, step_s, columns.pop("power_kw"), columns)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -45,7 +46,7 @@ def applied(name: str, there: Slot | None, services: Services, params: Params, f
     }
     chosen = choose_champion(list(records.values()))
     if chosen is not None:
-        with progress(f"judging {name} beside the champion"):
+        with progress(f"judging {name} beside the champion") if there and there.champion else nullcontext():
             verdict = judge(bundles[chosen.bundle], read_serving(services.store, there, threads), table, first_test)
         records[chosen.bundle] = replace(chosen, verdict=verdict)
     for key, record in records.items():

@@ -8,11 +8,12 @@ from wattcast.config import MeterFacts, Params, load_params
 from wattcast.errors import BadMeterFile
 from wattcast.meter.cleaning import resample, to_table
 from wattcast.meter.quality import judge
-from wattcast.meter.readers import ReadOptions, read
+from wattcast.meter.readers import read
 from wattcast.meter.readers.known_file import join_known
-from wattcast.meter.table import Meter, MeterTable
+from wattcast.meter.table import MeterTable
 from wattcast.stages import run
 from wattcast.stages.outputs import Facts, write_processed
+from wattcast.stages.readings import read_options
 
 
 def main() -> None:
@@ -40,14 +41,6 @@ def at_step(table: MeterTable, step_s: int, params: Params) -> MeterTable:
     facts, share = params.meters.get(table.meter.id, MeterFacts()), params.least_share_measured
     averaged = table if step_s == table.step_s else resample(table, step_s, share)
     return join_known(averaged, Path(facts.known), always=facts.known_always, least_share=share) if facts.known else averaged
-
-
-def read_options(params: Params, path: Path) -> ReadOptions:
-    """How params.yaml says this file is to be read."""
-    meter_id, facts = params.meter_facts(path)
-    stated = facts.model_dump(exclude={"known", "known_always"})
-    own = {name: stated.pop(name) for name in ("zone", "flow", "holidays", "simulated")}
-    return ReadOptions(Meter(meter_id, **own), **stated)
 
 
 def _skipped(params: Params, table: MeterTable) -> dict[str, str]:

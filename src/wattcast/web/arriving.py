@@ -48,11 +48,14 @@ def read_file(
     """
     # Polars takes a while to import and much memory: only who sends a file pays for it.
     from wattcast.meter.readers import ReadOptions, read  # noqa: PLC0415
+    from wattcast.meter.readers.parquet import is_parquet  # noqa: PLC0415
 
     options = ReadOptions(meter, time_column, power_column, unit, max_bytes=_LARGEST_TEXT_BYTES)
     with tempfile.TemporaryDirectory(prefix="wattcast-") as folder:
         path = Path(folder) / "body"
         save(path)
+        if is_parquet(path):
+            raise BadMeterFile(f"{called} is Parquet, which is not read from a request", "send its columns as CSV; plain, zip or gzip")
         try:
             return read(path, options)
         except BadMeterFile as cause:

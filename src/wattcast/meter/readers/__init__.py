@@ -1,4 +1,5 @@
-"""Meter files to readings: the UCI household text format, and any CSV with a time and a power or energy column; plain, zip or gzip."""
+"""Meter files to readings: the UCI household text format, and any CSV (plain, zip or gzip) or Parquet with a
+time and a power or energy column."""
 
 from __future__ import annotations
 

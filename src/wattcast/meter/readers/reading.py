@@ -14,7 +14,7 @@ import polars as pl
 from wattcast.errors import BadMeterFile
 from wattcast.meter.cleaning import native_step_s
 from wattcast.meter.clock import to_utc
-from wattcast.meter.readers import uci
+from wattcast.meter.readers import parquet, uci
 from wattcast.meter.readers.contract import Layout, Readings, ReadOptions, Unit
 from wattcast.meter.readers.layout import find_layout
 from wattcast.meter.readers.rows import parse
@@ -32,7 +32,7 @@ def read(path: Path, options: ReadOptions) -> Readings:
 
     Raises BadMeterFile naming file, line, value and cure for whatever cannot be read as it stands.
     """
-    blocks = text_blocks(path, options.max_bytes)
+    blocks = (parquet.text_blocks if parquet.is_parquet(path) else text_blocks)(path, options.max_bytes)
     try:
         layout, rest = find_layout(next(blocks, Block(1, b"")), options, path)
         frame = parse(chain([rest], blocks), layout)
@@ -66,7 +66,7 @@ def _in_utc(frame: pl.DataFrame, layout: Layout, options: ReadOptions) -> Readin
         path=layout.path,
         frame=frame,
         step_s=step_s,
-        format=UCI_FORMAT if layout.uci else "CSV",
+        format=UCI_FORMAT if layout.uci else "Parquet" if parquet.is_parquet(layout.path) else "CSV",
         unit="kW",
         power_column=layout.fields[layout.power],
         notes=tuple(notes),

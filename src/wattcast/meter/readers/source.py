@@ -51,7 +51,7 @@ def _blocks(stream: IO[bytes], path: Path, max_bytes: int) -> Iterator[Block]:
             chunk = chunk.removeprefix(_BOM)
         total += len(chunk)
         if total > max_bytes:
-            raise _too_large(path, max_bytes)
+            raise too_large(path, max_bytes)
         data, newline, rest = (rest + chunk).rpartition(b"\n")
         lines = data.count(b"\n") + len(newline)
         if len(rest) > _LONGEST_LINE:
@@ -77,7 +77,7 @@ def _opened(path: Path, max_bytes: int, stack: ExitStack) -> IO[bytes]:
     if member.flag_bits & 1:
         raise BadMeterFile(f"{path}: {member.filename} is encrypted", "unpack it with its password first")
     if member.file_size > max_bytes:
-        raise _too_large(path, max_bytes)
+        raise too_large(path, max_bytes)
     return stack.enter_context(archive.open(member))
 
 
@@ -111,5 +111,6 @@ def _every_second_byte_is_zero(start: bytes) -> bool:
     return len(start) > 3 and (not any(start[1::2]) or not any(start[::2])) and any(start)
 
 
-def _too_large(path: Path, max_bytes: int) -> BadMeterFile:
+def too_large(path: Path, max_bytes: int) -> BadMeterFile:
+    """The refusal of a file that holds more than is read."""
     return BadMeterFile(f"{path}: more than {max_bytes / 1e9:g} GB when decompressed", "cut it into shorter spans, or take out columns")
