@@ -57,6 +57,8 @@ def _point(registry: Registry, slots: list[Slot]) -> None:
 def _verdict(slot: Slot, record: Record) -> str:
     if record.bundle == slot.champion:
         return "champion"
+    if slot.families.get(record.family) == record.bundle and record.family in slot.vetoed:
+        return f"vetoed: {slot.vetoed[record.family]}"
     if record.veto:
         return f"vetoed: {'; '.join(record.veto)}"
     if record.verdict is not None:
