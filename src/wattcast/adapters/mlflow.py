@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import ssl
 import tempfile
 import threading
@@ -12,7 +13,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.error import HTTPError, URLError
-from urllib.parse import urlsplit, urlunsplit
 from urllib.request import urlopen
 
 from wattcast.errors import NotFound, Unavailable
@@ -38,6 +38,7 @@ _SET_UNLESS_SET = {
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
 _MOST_PARAMS, _MOST_VERSIONS = 100, 10_000
 
@@ -183,10 +184,9 @@ class MlflowRegistry:
             raise self._unavailable(cause, seconds) from cause
 
     def _unavailable(self, cause: Exception, seconds: float) -> Unavailable:
-        said = " ".join(str(getattr(cause, "reason", cause)).replace(self._uri, _shown(self._uri)).split())[:200]
-        why = (
-            f"gave no answer in {seconds:.0f} s" if isinstance(cause, TimeoutError) else f"cannot be used ({said or type(cause).__name__})"
-        )
+        said = " ".join(str(getattr(cause, "reason", cause)).replace(self._uri, _shown(self._uri)).split())
+        waited_s = seconds if isinstance(cause, TimeoutError) else _CALL_S if "timed out" in said else 0.0
+        why = f"gave no answer in {waited_s:.0f} s" if waited_s else f"cannot be used ({said[:200] or type(cause).__name__})"
         return Unavailable(f"MLflow at {_shown(self._uri)} {why}", "start it, or correct WATTCAST_MLFLOW or unset it")
 
 
@@ -196,8 +196,7 @@ def _name(task: str, meter: str) -> str:
 
 def _shown(uri: str) -> str:
     """The address without a name and a password that may stand in it."""
-    parts = urlsplit(uri)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    return re.sub(r"//[^/]*@", "//", uri)
 
 
 def _knock(uri: str) -> None:
