@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from wattcast.cli.comparing import compare
 from wattcast.cli.console import AsJson, explained, print_json, say, say_aside, stdout, table
 from wattcast.cli.options import Store, settings_of
 from wattcast.errors import BadParams, BadRequest, RegistryConflict
@@ -243,6 +244,7 @@ _COMMANDS: list[tuple[Callable[..., Any], str, str]] = [
     (rollback, "rollback", "wattcast registry rollback --task day_ahead"),
     (retire, "retire", "wattcast registry retire 1f0c6a2b9d3e"),
     (challenge, "challenge", "wattcast registry challenge 1f0c6a2b9d3e --share 0.2"),
+    (compare, "compare", "wattcast registry compare --plots metrics/contest"),
     (name, "name", "wattcast registry name 1f0c6a2b9d3e winter-2026"),
     (gc, "gc", "wattcast registry gc --dry-run"),
 ]

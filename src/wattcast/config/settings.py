@@ -52,6 +52,9 @@ class Settings(BaseSettings):
     )
     keep_readings_days: int = Field(0, ge=0, description="Days that readings which arrived are kept for; 0: for ever.")
     keep_forecasts_days: int = Field(0, ge=0, description="Days that forecasts given out are kept for; 0: for ever.")
+    promote_winners: bool = Field(
+        False, description="Have registry compare promote a challenger that won, and end the challenge of one that lost."
+    )
     poll: float = Field(
         3.0, ge=0, le=3_600, description="Seconds between looks for newly published models; 0: only when told (POST /api/v1/admin/refresh)."
     )
