@@ -15,8 +15,8 @@ help: ## Show this list
 setup: .venv/.dev ## Set up .venv with everything for development
 	@echo ".venv is ready"
 
-run: .venv/.run ## Forecast and serve: DATA=meter file (default: a simulated house), PORT=number
-	@exec .venv/bin/wattcast run --data "$${DATA:-sample}" $${PORT:+--port "$$PORT"}
+run: .venv/.run ## Forecast and serve: DATA=meter file (default: the one of params.yaml, first a simulated house), PORT=number
+	@exec .venv/bin/wattcast run $${DATA:+--data "$$DATA"} $${PORT:+--port "$$PORT"}
 
 remote: .venv/.remote ## Have DVC push to and pull from S3: S3_URL=s3://bucket/prefix, S3_ENDPOINT=URL of a server other than Amazon's
 	@exec .venv/bin/wattcast remote "$${S3_URL:-}" $${S3_ENDPOINT:+--endpoint "$$S3_ENDPOINT"}

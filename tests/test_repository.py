@@ -92,6 +92,29 @@ def test_make_help_lists_every_target() -> None:
     assert set(re.findall(r"(?m)^  make ([a-z-]+) +\S", help_text)) == targets
 
 
+def test_make_run_takes_the_file_of_params() -> None:
+    """A clone of somebody's run goes on with their meter: only DATA names another file."""
+    recipes = {data: re.search(r"(?m)^exec .*wattcast run.*$", make_run(data)) for data in ("", "DATA=mine.csv")}
+    said = {
+        data: subprocess.run(
+            ["sh", "-c", found[0].replace("exec .venv/bin/wattcast", "echo")],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={"PATH": os.environ["PATH"]} | ({"DATA": "mine.csv"} if data else {}),
+        ).stdout
+        for data, found in recipes.items()
+        if found
+    }
+    assert said == {"": "run\n", "DATA=mine.csv": "run --data mine.csv\n"}
+
+
+def make_run(data: str) -> str:
+    """What `make run` would do."""
+    words = ["make", "--no-print-directory", "--dry-run", "run", *([data] if data else [])]
+    return subprocess.run(words, cwd=ROOT, capture_output=True, check=True, text=True).stdout
+
+
 def test_an_unusable_python_is_one_sentence(tmp_path: Path) -> None:
     """Where Python is out of range, or lacks ensurepip, one sentence says what to install."""
     for name, code, sentence in [("old", 3, "needs Python 3.11 to 3.13"), ("bare", 4, "needs Python's ensurepip")]:
