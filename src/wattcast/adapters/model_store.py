@@ -19,6 +19,7 @@ from pathlib import Path
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from wattcast.adapters.files import FileBlobs
+from wattcast.adapters.seals import Seals
 from wattcast.errors import BadBundle, NotFound, RegistryConflict
 from wattcast.forecasting.bundle import SUFFIX
 from wattcast.forecasting.registry import (
@@ -27,10 +28,6 @@ from wattcast.forecasting.registry import (
     ServingManifest,
     change_from_json,
     change_to_json,
-    manifest_from_json,
-    manifest_to_json,
-    record_from_json,
-    record_to_json,
 )
 from wattcast.forecasting.succession import Transition
 from wattcast.ports import Blobs
@@ -46,10 +43,11 @@ class _LostRace(Exception):
 
 
 class BlobModelStore:
-    """Bundles, records, the serving manifest and its history."""
+    """Bundles, records, the serving manifest and its history. seals: what is signed, and has to be."""
 
-    def __init__(self, blobs: Blobs) -> None:
+    def __init__(self, blobs: Blobs, seals: Seals | None = None) -> None:
         self.blobs = blobs
+        self._seals = seals or Seals()
 
     def put_bundle(self, data: bytes) -> str:
         """Keep the bytes of a bundle; its id, the SHA-256 of the bytes."""
@@ -66,12 +64,12 @@ class BlobModelStore:
 
     def put_record(self, record: Record) -> None:
         """Keep what is known of a bundle, replacing what was known before."""
-        self.blobs.put(record_name(record.bundle), record_to_json(record))
+        self.blobs.put(record_name(record.bundle), self._seals.of_record(record))
 
     def record(self, bundle_id: str) -> Record:
-        """What is known of a bundle. Raises RegistryConflict when nothing is, or what is there cannot be read."""
+        """What is known of a bundle. Raises RegistryConflict when nothing is, or it cannot be read, BadBundle where it is not trusted."""
         try:
-            return record_from_json(self.blobs.get(record_name(bundle_id)).data)
+            return self._seals.record(self.blobs.get(record_name(bundle_id)).data, bundle_id)
         except NotFound as cause:
             raise RegistryConflict(f"bundle {bundle_id[:12]} has no record", "register it again: make run") from cause
 
@@ -134,7 +132,7 @@ class BlobModelStore:
                 raise RegistryConflict(f"bundle {bundle[:12]} is not in the store any more", "register it again: make run")
         self.blobs.put(history_name(name), entry)
         try:
-            self.blobs.swap(MANIFEST, manifest_to_json(following), version)
+            self.blobs.swap(MANIFEST, self._seals.of_manifest(following), version)
         except RegistryConflict as cause:
             raise _LostRace from cause
         return following
@@ -143,8 +141,8 @@ class BlobModelStore:
         try:
             there = self.blobs.get(MANIFEST)
         except NotFound:
-            return ServingManifest(), ""
-        return manifest_from_json(there.data), there.version
+            return self._seals.manifest(None), ""
+        return self._seals.manifest(there.data), there.version
 
 
 class FileModelStore(BlobModelStore):
