@@ -39,6 +39,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "optuna": ("adapters/optuna.py",),
     "sqlalchemy": ("adapters/database", "adapters/optuna.py"),
     "alembic": ("adapters/database",),
+    "cryptography": ("adapters/signatures.py",),
     "msgspec": ("adapters/database", "web"),
     "flask": ("web",),
     "gunicorn": ("web/server.py", "web/broken.py", "web/patience.py", "web/unreadable.py"),

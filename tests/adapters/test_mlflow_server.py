@@ -19,8 +19,8 @@ import pytest
 import tiny
 from playwright.sync_api import Browser, expect
 
-from wattcast.adapters.files import FileModelStore
 from wattcast.adapters.mlflow import MlflowRegistry
+from wattcast.adapters.model_store import FileModelStore
 from wattcast.adapters.plots import draw
 from wattcast.adapters.tracking import track
 from wattcast.config import Settings

@@ -17,7 +17,7 @@ from flask.testing import FlaskClient
 from playwright.sync_api import Browser
 from running import Start
 from small_store import NOW_S, SECONDS, TITLES, flip_one_byte, wait_for
-from test_browser import Visit, chromium, site  # noqa: F401 (fixtures)
+from test_browser import Visit, site  # noqa: F401 (fixtures)
 from test_server import LEARNERS, libraries
 
 from wattcast.adapters.files import FileSnapshots

@@ -18,8 +18,11 @@ from wattcast.meter.table import METER_ID, METER_ID_IN_WORDS, MeterTable
 from wattcast.ports import Blob, Entry
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Replace the file by these bytes in one step. Raises Unavailable when the disk is full or the folder cannot be written."""
+def write_atomically(path: Path, data: bytes, *, mode: int = 0o644, new: bool = False) -> None:
+    """Have a file of these bytes in one step: a new one, or in place of what is there. Nobody whom the mode shuts out ever sees them.
+
+    Raises Unavailable when the disk is full, the folder cannot be written, or what should be new is there already.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -30,8 +33,11 @@ def write_atomically(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-            os.fchmod(file.fileno(), 0o644)
-        Path(beside).replace(path)
+            os.fchmod(file.fileno(), mode)
+        if new:
+            path.hardlink_to(beside)
+        else:
+            Path(beside).replace(path)
         _sync_folder(path.parent)
     except OSError as cause:
         raise _unavailable(path, cause) from cause
@@ -48,7 +54,13 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _unavailable(path: Path, cause: OSError) -> Unavailable:
-    hint = "free some space and try again" if cause.errno in (errno.ENOSPC, errno.EDQUOT) else "check the folder and its permissions"
+    match cause.errno:
+        case errno.ENOSPC | errno.EDQUOT:
+            hint = "free some space and try again"
+        case errno.EEXIST:
+            hint = "choose another name, or move it away"
+        case _:
+            hint = "check the folder and its permissions"
     return Unavailable(f"{path} cannot be written: {cause.strerror or cause}; nothing was changed", hint)
 
 

@@ -15,6 +15,7 @@ from wattcast.cli.console import explained
 from wattcast.cli.database import db
 from wattcast.cli.keys import keys
 from wattcast.cli.registry import registry
+from wattcast.cli.signing import signing_keys
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -65,6 +66,7 @@ for _command, _example in _COMMANDS:
 app.add_typer(db, name="db")
 app.add_typer(keys, name="keys")
 app.add_typer(registry, name="registry")
+app.add_typer(signing_keys, name="signing-keys")
 
 
 def main() -> None:

@@ -58,6 +58,14 @@ class Settings(BaseSettings):
     poll: float = Field(
         3.0, ge=0, le=3_600, description="Seconds between looks for newly published models; 0: only when told (POST /api/v1/admin/refresh)."
     )
+    signing_key: Path | Literal[""] = Field(
+        "", description="File of the private key that signs models when they are registered; empty: nothing is signed."
+    )
+    trusted_keys: str = Field(
+        "",
+        description="Files of public keys, separated by commas: what none of them signed is refused; empty: signatures are not looked at.",
+    )
+    signature_days: int = Field(0, ge=0, le=36_500, description="Days that a signature holds; 0: for ever.")
     meter: str = Field("", description="Meter that the page shows first; empty for the one registered last.")
 
     @property
@@ -69,6 +77,11 @@ class Settings(BaseSettings):
     def database_url(self) -> str:
         """The database that is meant, with the default filled in."""
         return self.database or f"sqlite:///{self.store / 'wattcast.db'}"
+
+    @property
+    def trusted_key_files(self) -> tuple[Path, ...]:
+        """The files of the public keys that are trusted; none where signatures are not looked at."""
+        return tuple(Path(name.strip()) for name in self.trusted_keys.split(",") if name.strip())
 
 
 def load_settings() -> Settings:
