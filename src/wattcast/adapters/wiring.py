@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wattcast.adapters.files import FileSnapshots
+from wattcast.adapters.files import FileBlobs, FileSnapshots
 from wattcast.adapters.live import LiveReadings
-from wattcast.adapters.model_store import BlobModelStore, FileModelStore
+from wattcast.adapters.model_store import BlobModelStore
+from wattcast.adapters.seals import Seals
 from wattcast.config import Settings
 from wattcast.ports import ForecastLog, Keys, ReadingStore, Snapshots
 
@@ -24,8 +25,20 @@ class Services:
 
 
 def connect(settings: Settings) -> Services:
-    """The adapters for these settings. Opens nothing yet."""
-    return Services(FileModelStore(settings.store), FileSnapshots(settings.store))
+    """The adapters for these settings. Reads the keys that they name, and opens nothing yet. Raises BadParams, Unavailable."""
+    return Services(BlobModelStore(FileBlobs(settings.store), seals(settings)), FileSnapshots(settings.store))
+
+
+def seals(settings: Settings) -> Seals:
+    """What is signed, and has to be. The highest serial trusted is remembered in the folder of the store."""
+    if not (settings.signing_key or settings.trusted_key_files):
+        return Seals()
+    # Whoever neither signs nor verifies needs no cryptography.
+    from wattcast.adapters.signatures import Signer, Trust  # noqa: PLC0415
+
+    signer = Signer.from_file(settings.signing_key) if settings.signing_key else None
+    trust = Trust.from_files(settings.trusted_key_files) if settings.trusted_key_files else None
+    return Seals(signer, trust, settings.signature_days, settings.store / ".seen-serial")
 
 
 @dataclass(frozen=True)

@@ -161,6 +161,21 @@ def name(
     _changed(kept, lambda manifest: succession.name(manifest, word, found), "")
 
 
+def sign(*, reason: Reason = "", store: Store = None) -> None:
+    """Sign every model that is kept, and the serving manifest, anew: with another key, or before signatures expire."""
+    from wattcast.forecasting.succession import Step
+
+    if not settings_of().signing_key:
+        raise BadParams("WATTCAST_SIGNING_KEY names no key to sign with", "make a pair: wattcast signing-keys create")
+    kept = _opened(store)
+    bundles = sorted(kept.manifest().kept())
+    for bundle in bundles:
+        # Read first: what is not to be trusted now is not signed.
+        kept.put_record(kept.record(bundle))
+    _changed(kept, lambda manifest: Step(manifest, "sign"), reason)
+    say(f"{len(bundles)} models are signed")
+
+
 def gc(
     *,
     hours: Annotated[float, typer.Option(min=0, help="What is younger stays: somebody may be about to publish it.")] = 1.0,
@@ -246,6 +261,7 @@ _COMMANDS: list[tuple[Callable[..., Any], str, str]] = [
     (challenge, "challenge", "wattcast registry challenge 1f0c6a2b9d3e --share 0.2"),
     (compare, "compare", "wattcast registry compare --plots metrics/contest"),
     (name, "name", "wattcast registry name 1f0c6a2b9d3e winter-2026"),
+    (sign, "sign", "wattcast registry sign"),
     (gc, "gc", "wattcast registry gc --dry-run"),
 ]
 for _command, _name, _example in _COMMANDS:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from importlib.metadata import version
+from pathlib import PurePosixPath
 from typing import Any, Literal
 
 import numpy as np
@@ -28,6 +29,8 @@ FORMAT = 1
 _LAST_READ_BY: Mapping[int, str] = {}
 SUFFIX = ".wattcast"
 _MANIFEST, _GOLDEN = "manifest.json", "golden.npz"
+_KINDS = (".json", ".npz", ".onnx", ".ubj", ".txt")
+_PICKLES = (".pkl", ".pickle", ".joblib")
 _LARGEST_BYTES = 512 * 1024 * 1024
 _AGAIN = "run the pipeline again (make run), or answer from another bundle"
 
@@ -165,12 +168,25 @@ def _read(data: bytes, which: Literal["all", "needed", "none"]) -> tuple[Manifes
         _refuse_foreign_format(facts)
         manifest = _ADAPTER.validate_python(facts)
         names = set(archive.namelist()) - {_MANIFEST}
+        _refuse_foreign_members(names)
         needed = {_GOLDEN, *(model.graph for model in manifest.models)}
         learners = {name for model in manifest.models for name in model.native}
         if not names == set(manifest.files) == needed | learners:
             raise BadBundle("the file holds other members than its manifest names", _AGAIN)
         wanted = {"all": names, "needed": needed, "none": set[str]()}[which]
         return manifest, {name: archive.read(name) for name in wanted}
+
+
+def _refuse_foreign_members(names: set[str]) -> None:
+    """Nothing in a bundle leads out of it, or is of a kind that can hold code."""
+    for name in sorted(names):
+        path = PurePosixPath(name)
+        if path.is_absolute() or ".." in path.parts or "\\" in name:
+            raise BadBundle(f"member {name[:80]} leads out of the bundle", _AGAIN)
+        if path.suffix in _PICKLES:
+            raise BadBundle(f"member {name[:80]} is a pickle, which can run code; a bundle holds data alone", _AGAIN)
+        if path.suffix not in _KINDS:
+            raise BadBundle(f"member {name[:80]} is of a kind that no bundle holds", _AGAIN)
 
 
 def _refuse_foreign_format(facts: Any) -> None:

@@ -181,7 +181,7 @@ class ServingManifest:
         return {bundle for slot in self.slots.values() for bundle in slot.kept()} | set(self.names.values())
 
 
-Action = Literal["register", "promote", "rollback", "retire", "challenge", "name"]
+Action = Literal["register", "promote", "rollback", "retire", "challenge", "name", "sign"]
 
 
 @dataclass(frozen=True)
