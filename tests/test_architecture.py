@@ -48,6 +48,8 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "prometheus_client": ("web/telemetry.py",),
     "structlog": ("web",),
     "typer": ("cli",),
+    "boto3": ("adapters/s3.py",),
+    "botocore": ("adapters/s3.py",),
 }
 PURE = ("meter", "forecasting")
 IMPURE_MODULES = {"socket", "subprocess", "requests", "urllib", "http", "time", "os"}

@@ -1,4 +1,4 @@
-"""One suite of promises for every adapter of a port: an adapter joins by one line in `MODEL_STORES`, `SNAPSHOTS` or `DATABASES`."""
+"""One suite of promises for every adapter of a port: an adapter joins by one line in `BLOBS`, `SNAPSHOTS` or `DATABASES`."""
 
 from __future__ import annotations
 
@@ -12,20 +12,40 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from wattcast.adapters.database import Database, DatabaseForecasts, DatabaseReadings
-from wattcast.adapters.files import FileSnapshots
-from wattcast.adapters.model_store import FileModelStore
-from wattcast.ports import ForecastLog, ModelStore, ReadingStore, Snapshots
+from wattcast.adapters.files import FileBlobs, FileSnapshots
+from wattcast.adapters.mirror import Mirrored
+from wattcast.adapters.model_store import BlobModelStore
+from wattcast.adapters.s3 import S3Blobs
+from wattcast.ports import Blobs, ForecastLog, ModelStore, ReadingStore, Snapshots
 
 # Name -> what connects to an empty place of its own below a temporary folder; called twice, it connects to the same place.
-MODEL_STORES: Mapping[str, Callable[[Path], ModelStore]] = {"files": lambda folder: FileModelStore(folder / "store")}
+BLOBS = ("files", "s3", "mirrored")
 SNAPSHOTS: Mapping[str, Callable[[Path], Snapshots]] = {"files": lambda folder: FileSnapshots(folder / "store")}
 DATABASES = ("sqlite", "postgresql")
 
 
-@pytest.fixture(params=MODEL_STORES)
-def connect_models(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], ModelStore]:
-    """connect_models() -> a new connection to one model store, empty at first."""
-    return lambda: MODEL_STORES[request.param](tmp_path)
+@pytest.fixture(params=BLOBS)
+def connect_blobs(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Blobs]:
+    """connect_blobs() -> a new connection to one place of bytes, empty at first."""
+    files = FileBlobs(tmp_path / "store")
+    if request.param == "files":
+        return lambda: files
+    endpoint, url = request.getfixturevalue("s3_server"), request.getfixturevalue("bucket")
+    if request.param == "s3":
+        return lambda: S3Blobs(url, endpoint=endpoint)
+    return lambda: Mirrored(S3Blobs(url, endpoint=endpoint), files, 100_000_000)
+
+
+@pytest.fixture
+def blobs(connect_blobs: Callable[[], Blobs]) -> Blobs:
+    """A connection to an empty place of bytes."""
+    return connect_blobs()
+
+
+@pytest.fixture
+def connect_models(connect_blobs: Callable[[], Blobs]) -> Callable[[], ModelStore]:
+    """connect_models() -> a new connection to one model store, empty at first, over each place of bytes."""
+    return lambda: BlobModelStore(connect_blobs())
 
 
 @pytest.fixture

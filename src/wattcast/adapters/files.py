@@ -52,7 +52,25 @@ def _unavailable(path: Path, cause: OSError) -> Unavailable:
     return Unavailable(f"{path} cannot be written: {cause.strerror or cause}; nothing was changed", hint)
 
 
-_NAME = re.compile(r"(?:[a-z0-9][A-Za-z0-9_*-]*(?:\.[A-Za-z0-9_-]+)*/)*[a-z0-9][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*")
+_NAME = re.compile(r"(?:[a-z0-9][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*/)*[a-z0-9][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*")
+_LONGEST_NAME = 200
+
+
+def is_blob_name(name: str) -> bool:
+    """Whether a blob may be called so, in every place: plain words, each a folder but the last, none of them hidden."""
+    return len(name) <= _LONGEST_NAME and _NAME.fullmatch(name) is not None
+
+
+def whole_name(name: str) -> str:
+    """The name. Raises NotFound where no blob may be called so."""
+    if not is_blob_name(name):
+        raise NotFound(f'"{name[:80]}" is no name in a model store', "a name is like serving.json or bundles/ab12.wattcast")
+    return name
+
+
+def changed_in_between(name: str) -> RegistryConflict:
+    """What `Blobs.swap` refuses with."""
+    return RegistryConflict(f"{name} was changed by someone else in between", "try again: it starts from what is there now")
 
 
 class FileBlobs:
@@ -87,7 +105,7 @@ class FileBlobs:
         """Replace what is there if it still has this version; the new version. Raises RegistryConflict."""
         with self._locked():
             if self.version(name) != version:
-                raise RegistryConflict(f"{name} was changed by someone else in between", "try again: it starts from what is there now")
+                raise changed_in_between(name)
             self.put(name, data)
         return hashlib.sha256(data).hexdigest()
 
@@ -95,7 +113,7 @@ class FileBlobs:
         """Every file whose name begins so; one that is still being written has no name yet."""
         for path in self._folder.rglob("*"):
             name = path.relative_to(self._folder).as_posix()
-            if name.startswith(prefix) and _NAME.fullmatch(name):
+            if name.startswith(prefix) and is_blob_name(name):
                 # Another process may have deleted it meanwhile.
                 with suppress(FileNotFoundError):
                     there = path.stat()
@@ -110,10 +128,13 @@ class FileBlobs:
         except OSError as cause:
             raise Unavailable(f"{path} cannot be deleted: {cause.strerror or cause}", "check its permissions") from cause
 
+    def touch(self, name: str) -> None:
+        """Have the file's time be now, where that can be."""
+        with suppress(OSError):
+            os.utime(self._path(name))
+
     def _path(self, name: str) -> Path:
-        if not _NAME.fullmatch(name):
-            raise NotFound(f'"{name[:80]}" is no name in a model store')
-        return self._folder / name
+        return self._folder / whole_name(name)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wattcast.adapters.files import FileSnapshots
+from wattcast.adapters.files import FileBlobs, FileSnapshots
 from wattcast.adapters.live import LiveReadings
+from wattcast.adapters.mirror import Mirrored
 from wattcast.adapters.model_store import BlobModelStore, FileModelStore
+from wattcast.adapters.s3 import S3Blobs
 from wattcast.config import Settings
-from wattcast.ports import ForecastLog, Keys, ReadingStore, Snapshots
+from wattcast.ports import Blobs, ForecastLog, Keys, ReadingStore, Snapshots
 
 if TYPE_CHECKING:
     from wattcast.adapters.database import Database, Retention, WrittenBehind
@@ -26,6 +28,15 @@ class Services:
 def connect(settings: Settings) -> Services:
     """The adapters for these settings. Opens nothing yet."""
     return Services(FileModelStore(settings.store), FileSnapshots(settings.store))
+
+
+def blobs(settings: Settings) -> Blobs:
+    """Where the bytes of the model store are: in the folder, or in a bucket that it mirrors. Opens nothing yet. Raises BadParams."""
+    near = FileBlobs(settings.store)
+    if not settings.s3_url:
+        return near
+    far = S3Blobs(settings.s3_url, endpoint=settings.s3_endpoint, region=settings.region)
+    return Mirrored(far, near, settings.mirror_mb * 1_000_000)
 
 
 @dataclass(frozen=True)
