@@ -9,7 +9,7 @@ from functools import partial
 
 from flask import current_app, g, has_app_context
 
-from wattcast.adapters.wiring import Live
+from wattcast.adapters.wiring import Live, Services
 from wattcast.errors import BadRequest, WattcastError
 from wattcast.forecasting.forecast import Forecast
 from wattcast.meter.table import METER_ID, Meter
@@ -24,6 +24,7 @@ from wattcast.web.telemetry import asked_cache, count, log
 class Site:
     """What the pages stand on. now: the clock, seconds since the epoch; meter: the one shown first, empty for the latest."""
 
+    services: Services
     current: Current
     live: Live
     explainer: Explainer
