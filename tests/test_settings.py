@@ -77,7 +77,7 @@ def test_the_variables_of_the_original_project_count(monkeypatch: pytest.MonkeyP
     for name, value in {"MODEL_S3_BUCKET": "models", "AWS_REGION": "eu-west-1", "RF_MODEL_KEY": "rf.wattcast"}.items():
         monkeypatch.setenv(name, value)
     settings = load_settings()
-    assert (settings.s3_url, settings.region, settings.model_keys) == ("s3://models", "eu-west-1", {"rf": "rf.wattcast"})
+    assert (settings.s3_url, settings.region, settings.model_keys) == ("s3://models", "eu-west-1", {"RF_MODEL_KEY": "rf.wattcast"})
     monkeypatch.setenv("WATTCAST_S3", "s3://other/store")
     assert load_settings().s3_url == "s3://other/store"
     assert Settings(bucket="models", s3="").s3_url == "s3://models"

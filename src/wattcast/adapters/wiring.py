@@ -10,6 +10,7 @@ from wattcast.adapters.files import FileBlobs, FileSnapshots
 from wattcast.adapters.live import LiveReadings
 from wattcast.adapters.mirror import Mirrored
 from wattcast.adapters.model_store import BlobModelStore
+from wattcast.adapters.original import KeyedModelStore
 from wattcast.adapters.s3 import S3Blobs
 from wattcast.adapters.seals import Seals
 from wattcast.config import Settings
@@ -40,7 +41,9 @@ def connect(settings: Settings) -> Services:
     """The adapters for these settings. Reads the keys that they name, and opens nothing yet. Raises BadParams, Unavailable."""
     folder = settings.store / _MIRROR if settings.s3_url else settings.store
     place = blobs(settings, folder)
-    return Services(BlobModelStore(place, seals(settings)), FileSnapshots(folder, place))
+    own = seals(settings)
+    store = KeyedModelStore(place, own, settings.model_keys) if settings.model_keys else BlobModelStore(place, own)
+    return Services(store, FileSnapshots(folder, place))
 
 
 def seals(settings: Settings) -> Seals:

@@ -97,9 +97,8 @@ class Settings(BaseSettings):
 
     @property
     def model_keys(self) -> dict[str, str]:
-        """Family -> the key of its bundle in the bucket, for the families that have one."""
-        keys = {"xgb": self.xgb_key, "rf": self.rf_key, "lgbm": self.lgbm_key}
-        return {family: key for family, key in keys.items() if key}
+        """Variable -> the file in the bucket that it names, for those that are set."""
+        return {variable_of(name): getattr(self, name) for name in ("xgb_key", "rf_key", "lgbm_key") if getattr(self, name)}
 
     @property
     def loopback(self) -> bool:
