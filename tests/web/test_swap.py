@@ -14,9 +14,12 @@ import pytest
 from running import Running
 from small_store import flip_one_byte, wait_for
 
+from wattcast.adapters.files import FileSnapshots
 from wattcast.adapters.model_store import FileModelStore
 from wattcast.forecasting.registry import Slot
 from wattcast.forecasting.succession import promote, rollback
+from wattcast.serving import Current
+from wattcast.web.watch import Watch
 
 WHEN = {"at": "2010-11-28T00:00:00+00:00", "by": "tests"}
 
@@ -118,3 +121,34 @@ def test_a_look_when_told(store: Path, tmp_path: Path) -> None:
         assert asked(connection, "POST", "/api/v1/admin/refresh")[1]["swapped"] is False
     assert version(running) == second
     running.stop(signal.SIGTERM)
+
+
+class Broken:
+    """A store whose manifest breaks whoever reads it, until it is mended."""
+
+    def __init__(self, store: FileModelStore) -> None:
+        self._store = store
+        self.mended = False
+
+    def version(self) -> str:
+        """As the store has it."""
+        return self._store.version()
+
+    def __getattr__(self, name: str) -> object:
+        if name == "manifest" and not self.mended:
+            raise ZeroDivisionError(name)
+        return getattr(self._store, name)
+
+
+def test_nothing_stops_a_service_from_looking(store: Path) -> None:
+    """Whatever comes out of a look is told, and the next one is made all the same."""
+    models = FileModelStore(store)
+    broken = Broken(models)
+    current = Current(broken, FileSnapshots(store))
+    watch = Watch(current, 0.02)
+    watch.start()
+    wait_for(lambda: "ZeroDivisionError" in current.fault)
+    broken.mended = True
+    models.change(lambda manifest: promote(manifest, models.record(other(store)), ()), **WHEN)
+    wait_for(lambda: current.service.manifest.serial == models.manifest().serial and not current.fault)
+    watch.close()
