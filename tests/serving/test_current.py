@@ -63,7 +63,8 @@ def test_models_that_stay_are_not_loaded_again(store: Path, current: Current) ->
 
 def test_a_family_that_was_asked_for_is_loaded_before_it_is_asked_for_again(store: Path, current: Current) -> None:
     """Who asks for it after the swap does not wait for its file; where nobody asked for it, it waits."""
-    family = next(family for family, bundle in slot_in(store).families.items() if bundle != slot_in(store).champion)
+    family = "rf"
+    assert slot_in(store).families[family] != slot_in(store).champion
     never_asked = Current(FileModelStore(store), FileSnapshots(store))
     never_asked.start()
     current.service.forecast(ask(family=family))
