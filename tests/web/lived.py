@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from wattcast.forecasting.registry import Slot
 from wattcast.meter.cleaning import resample
 
 HOUR_S = 3_600
-CAME, FORECAST = 36, 48
+CAME = 36
 REASONS = ("The champion stays: no gain is shown.", "MAE 0.2000 kW against the champion's <0.1900> on the same 480 forecasts.")
 Floats = npt.NDArray[np.float64]
 
@@ -36,7 +36,7 @@ def lived(store: Path) -> Slot:
     by = {"candidate": Errors(480, 0.2, 0.07, 0.78), "champion": Errors(480, 0.19, 0.06, 0.8), "baseline": Errors(480, 0.3, 0.1, 0.9)}
     parts = {"all": by, "lead 1": by, "leads 2-6": by, "autumn": by}
     windows = (END_S - 20 * 86_400, END_S)
-    verdict = Verdict(False, third, second, REASONS, 20, windows, "daily_naive", parts)  # noqa: FBT003 (the verdict)
+    verdict = Verdict(False, third, second, REASONS, 20, windows, "daily_naive", parts)
     kept.put_record(replace(kept.record(third), verdict=verdict, trained_at="2026-11-25T08:00:00+00:00", revision="0123456789abcdef"))
     promoted, challenger = kept.record(second), kept.record(third)
     kept.change(lambda manifest: succession.promote(manifest, promoted, ("forced: a drill",)), at=_at(1), by="anna", why="a drill")
@@ -66,6 +66,41 @@ def send_what_came(client: FlaskClient, hours: int = CAME, headers: dict[str, st
     path = "/api/v1/meters/house/readings?zone=Europe/Paris&holidays="
     answer = client.put(path, json={"readings": sent}, headers=headers)
     assert answer.status_code == 200, answer.get_data(as_text=True)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a forecast that is always the same scores on what came, and its baselines: title, MAE, RMSE."""
+
+    mae: float
+    rmse: float
+    bias: float
+    coverage: float
+    skill: str
+    baselines: tuple[tuple[str, float, float], ...]
+
+
+def expected(median: float) -> Expected:
+    """The figures, from nothing but the readings."""
+    before, came = known(), actuals()
+    hours, day = np.concatenate([before, came]), 24
+    origin = len(before) + day * (np.arange(CAME) // day)
+    target = len(before) + np.arange(CAME)
+    assert (target - day < origin).all()
+    last_week = np.mean([hours[target - day * back] for back in range(1, 8)], axis=0)
+    titles = {"the mean of the same time on the last 7 days": last_week, "the same time a day before": hours[target - day]}
+    beside = tuple((title, *_errors(came - values)) for title, values in titles.items())
+    mean, low, middle, high = values_of(median)
+    mae, rmse = _errors(came - middle)[0], _errors(came - mean)[1]
+    words = []
+    for name, own, best in (("MAE", mae, min(each[1] for each in beside)), ("RMSE", rmse, min(each[2] for each in beside))):
+        words.append(f"{abs(1 - own / best) * 100:.0f} % {'less' if own < best else 'more'} {name}")
+    inside = float(np.mean((came >= low) & (came <= high)))
+    return Expected(mae, rmse, float(np.mean(mean - came)), inside, ", ".join(words), beside)
+
+
+def _errors(misses: Floats) -> tuple[float, float]:
+    return float(np.mean(np.abs(misses))), float(np.sqrt(np.mean(misses**2)))
 
 
 def values_of(median: float) -> list[float]:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 
 from wattcast.errors import BadRequest, WattcastError
-from wattcast.forecasting.registry import Move, Slot
+from wattcast.forecasting.registry import Move, Record, Slot
 from wattcast.meter.table import Meter
 from wattcast.web import models_views, views
+from wattcast.web.looking_back import roles_of
 from wattcast.web.problems import Problem, problem_of, respond
-from wattcast.web.security.guard import require, sees
+from wattcast.web.security.guard import may, require, sees
 from wattcast.web.site import site
+from wattcast.web.telemetry import log, request_id
 
 models_page = Blueprint("models", __name__)
 
@@ -36,7 +36,7 @@ def life() -> ResponseReturnValue:
         "models.html",
         meters=[name for name in sorted(here.service.manifest.meters) if sees(name)],
         meter=meter,
-        fault=here.current.fault if sees(_EVERYTHING) else "",
+        fault=here.current.fault if may("admin") and sees(_EVERYTHING) else "",
         tasks=[_task(slot, meter) for slot in slots],
         **_history(meter),
     )
@@ -44,16 +44,27 @@ def life() -> ResponseReturnValue:
 
 def _task(slot: Slot, meter: Meter) -> dict[str, object]:
     here = site()
-    records, missing = models_views.records_of(slot, partial(here.back.record, here.service, now_s=here.now()))
+    records = _records(slot)
     verdict = models_views.latest_verdict(records.values())
     return {
         "title": views.task_title(slot.task),
         "skipped": slot.skipped,
         "held_back": here.service.held_back.get(slot.key, ""),
-        "roles": models_views.role_lines(here.service, slot, records, missing, meter.zone),
+        "roles": models_views.role_lines(here.service, slot, records, meter.zone),
         "verdict": models_views.verdict_view(verdict, meter.zone) if verdict else None,
         **_came(slot, meter, records),
     }
+
+
+def _records(slot: Slot) -> dict[str, Record]:
+    """What is known of the bundles of a slot; the page has more to say than they."""
+    here, known = site(), {}
+    for bundle in roles_of(slot):
+        try:
+            known[bundle] = here.back.record(here.service, bundle, here.now())
+        except WattcastError as error:
+            log.warning("record not shown", bundle=bundle, kind=error.title, message=error.message, request_id=request_id())
+    return known
 
 
 def _came(slot: Slot, meter: Meter, records: models_views.Records) -> dict[str, object]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from wattcast.errors import WattcastError
 from wattcast.forecasting.baselines import TITLES
 from wattcast.forecasting.comparison import Errors
 from wattcast.forecasting.families import family_of
@@ -99,28 +98,16 @@ class HistoryLine:
     moves: tuple[tuple[str, str, str, tuple[str, ...]], ...]
 
 
-def records_of(slot: Slot, record: Callable[[str], Record]) -> tuple[dict[str, Record], dict[str, str]]:
-    """What is known of every bundle of a slot, and why nothing is of the others."""
-    known: dict[str, Record] = {}
-    missing: dict[str, str] = {}
-    for bundle in roles_of(slot):
-        try:
-            known[bundle] = record(bundle)
-        except WattcastError as cause:
-            missing[bundle] = cause.message
-    return known, missing
-
-
-def role_lines(service: ForecastService, slot: Slot, records: Records, missing: Mapping[str, str], zone: str) -> list[RoleLine]:
+def role_lines(service: ForecastService, slot: Slot, records: Records, zone: str) -> list[RoleLine]:
     """Every model of a slot, champion first."""
     vetoed = {slot.families[family]: why for family, why in slot.vetoed.items() if family in slot.families}
     lines = []
     for bundle, roles in roles_of(slot).items():
         record = records.get(bundle)
-        trained = views.trained(record, service.trained_on(bundle), zone) if record else "not known"
+        trained = views.trained(record, service.trained_on(bundle), zone) if record else "not known: its record cannot be read"
         by = "" if record is None else record.trained_by + (f", from revision {record.revision[:DIGITS]}" if record.revision else "")
         notes = [f"Vetoed: {vetoed[bundle]}."] if bundle in vetoed else []
-        notes += [f"Not loaded: {why}." for why in dict.fromkeys((service.refused.get(bundle), missing.get(bundle))) if why]
+        notes += [f"Not loaded: {service.refused[bundle]}."] if bundle in service.refused else []
         if bundle == slot.challenger:
             notes.append(f"Answers on {slot.share:.0%} of the days.".replace("%", " %") if slot.share else "Forecasts in the shadow.")
         title = family_of(record.family).title if record else "A model"
