@@ -17,7 +17,7 @@ SCOPES = {
     "forecast": "ask for forecasts, see those of before, and use the pages",
     "readings:read": "see meters and their readings",
     "readings:write": "send readings, and delete a meter's",
-    "models": "see registered models",
+    "models": "see registered models, their history and how good they were",
     "admin": "everything",
 }
 _SHAPE = re.compile(r"wc_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")

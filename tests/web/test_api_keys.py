@@ -82,6 +82,9 @@ ASKED: list[tuple[str, str, str, dict[str, Any]]] = [
     ("readings:write", "PUT", "/api/v1/meters/house/readings?resolution_s=3600", {"json": READINGS}),
     ("readings:write", "DELETE", "/api/v1/meters/house", {}),
     ("models", "GET", "/api/v1/models", {}),
+    ("models", "GET", "/api/v1/models/history", {}),
+    ("models", "GET", "/api/v1/meters/house/accuracy", {}),
+    ("models", "GET", "/models", {}),
 ]
 
 

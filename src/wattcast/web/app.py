@@ -21,6 +21,8 @@ from wattcast.web.api import api, docs, document
 from wattcast.web.cache import ForecastCache
 from wattcast.web.explaining import Explainer
 from wattcast.web.file_page import filed
+from wattcast.web.looking_back import LookingBack
+from wattcast.web.models_page import models_page
 from wattcast.web.pages import pages
 from wattcast.web.security import guard, limits
 from wattcast.web.security.login import login
@@ -71,9 +73,15 @@ def create_app(settings: Settings, services: Services | None = None, now: Callab
     app = Flask(__name__)
     app.config.update(MAX_CONTENT_LENGTH=problems.LARGEST_BODY_BYTES, MAX_FORM_MEMORY_SIZE=problems.LARGEST_BODY_BYTES)
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
+<<<<<<< HEAD
     app.extensions["wattcast"] = Site(services, current, live, Explainer(services.store), now, settings.meter, ForecastCache(app, settings))
+=======
+    explainer, back = Explainer(services.store), LookingBack(services.store, live)
+    app.extensions["wattcast"] = Site(current, live, explainer, now, settings.meter, ForecastCache(app, settings), back)
+>>>>>>> d929f149a986705817552a21295077607b7f2e88
     app.register_blueprint(pages)
     app.register_blueprint(filed)
+    app.register_blueprint(models_page)
     app.register_blueprint(explanations)
     app.register_blueprint(api)
     app.add_url_rule("/openapi.json", view_func=openapi)
@@ -105,7 +113,7 @@ def _secure(app: Flask, settings: Settings, live: Live) -> None:
     limits.register(app, settings)
     guard.register(app, live.keys, open_to_all=settings.open, loopback=settings.loopback)
     app.register_blueprint(login)
-    app.jinja_env.globals["entered"] = guard.entered
+    app.jinja_env.globals |= {"entered": guard.entered, "may": guard.may}
     # What changes nothing, and what asks for its key with every request, needs no mark of a form.
     csrf = CSRFProtect(app)
     for part in (api, pages, explanations):

@@ -16,13 +16,17 @@ from wattcast.meter.table import METER_ID, Meter
 from wattcast.serving import Ask, Current, ForecastService
 from wattcast.web.cache import ForecastCache
 from wattcast.web.explaining import Explainer
+from wattcast.web.looking_back import LookingBack
 from wattcast.web.security.guard import require, who
 from wattcast.web.telemetry import asked_cache, count, log
 
 
 @dataclass(frozen=True)
 class Site:
-    """What the pages stand on. now: the clock, seconds since the epoch; meter: the one shown first, empty for the latest."""
+    """What the pages stand on. now: the clock, seconds since the epoch; meter: the one shown first, empty for the latest.
+
+    back: what became of models and their forecasts.
+    """
 
     services: Services
     current: Current
@@ -31,6 +35,7 @@ class Site:
     now: Callable[[], float]
     meter: str
     cache: ForecastCache
+    back: LookingBack
 
     @property
     def service(self) -> ForecastService:
@@ -50,12 +55,12 @@ class Site:
             return None
         return self.live.known.meter(meter_id)
 
-    def registered_meter(self, meter_id: str = "") -> Meter:
+    def registered_meter(self, meter_id: str = "", scope: str = "forecast") -> Meter:
         """The registered meter called so, or the one that is shown first to who asks. Raises Forbidden, and BadRequest for an unknown one.
 
-        For a key of one meter the others are unknown.
+        For a key of one meter the others are unknown. scope: what the key has to allow.
         """
-        require("forecast")
+        require(scope)
         own = getattr(who(), "meter", "")
         name = meter_id or own or self.meter
         if own and name == own and name not in self.service.manifest.meters:

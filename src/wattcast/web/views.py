@@ -30,6 +30,11 @@ def local(instant_s: int, zone: str, pattern: str = "%b %Y %H:%M") -> str:
     return f"{moment.day} {moment:{pattern}}"
 
 
+def local_of(moment: str, zone: str) -> str:
+    """A moment in ISO 8601 on the meter's clock, as `local` has it."""
+    return local(int(datetime.fromisoformat(moment).timestamp()), zone)
+
+
 def clock_time(instant_s: int, zone: str, pattern: str = "%Y-%m-%dT%H:%M") -> str:
     """The instant on the meter's clock without its offset, as a date-time field takes it."""
     return f"{datetime.fromtimestamp(instant_s, UTC).astimezone(zone_of(zone)):{pattern}}"
@@ -132,10 +137,15 @@ class TaskView:
     tables: tuple[ScoreTable, ...]
 
 
+def task_title(task: str) -> str:
+    """What the pages call a task."""
+    return _TASKS.get(task, task.replace("_", " "))
+
+
 def task_view(service: ForecastService, slot: Slot) -> TaskView:
     """Everything the page says of one task."""
     vetoed = {family_of(family).title: why for family, why in slot.vetoed.items()}
-    return TaskView(_TASKS.get(slot.task, slot.task.replace("_", " ")), slot.skipped, vetoed, tuple(_score_tables(service, slot)))
+    return TaskView(task_title(slot.task), slot.skipped, vetoed, tuple(_score_tables(service, slot)))
 
 
 def _score_tables(service: ForecastService, slot: Slot) -> Iterator[ScoreTable]:
@@ -150,8 +160,12 @@ def _score_tables(service: ForecastService, slot: Slot) -> Iterator[ScoreTable]:
 
 def _family_line(slot: Slot, family: str, score: Score) -> ScoreLine:
     badge = "champion" if family == slot.champion_family else "vetoed" if family in slot.vetoed else ""
-    held = f"{score.coverage:.0%} (aim {score.nominal:.0%})".replace("%", " %")
-    return ScoreLine(family_of(family).title, score.mae, score.rmse, held, skill_in_words(score), badge)
+    return ScoreLine(family_of(family).title, score.mae, score.rmse, held_in_words(score), skill_in_words(score), badge)
+
+
+def held_in_words(score: Score) -> str:
+    """How much of what came the outermost interval held, and should hold; empty for a forecaster without one."""
+    return f"{score.coverage:.0%} (aim {score.nominal:.0%})".replace("%", " %") if score.nominal else ""
 
 
 def skill_in_words(score: Score) -> str:
@@ -184,5 +198,5 @@ def told(forecast: Forecast) -> Told:
 
 def trained(record: Record, on: tuple[int, int] | None, zone: str) -> str:
     """When the model was trained and on what."""
-    at = local(int(datetime.fromisoformat(record.trained_at).timestamp()), zone)
+    at = local_of(record.trained_at, zone)
     return f"{at}, on readings from {local(on[0], zone)} to {local(on[1], zone)}" if on else at

@@ -107,3 +107,15 @@ class ForecastsAsked(Struct, frozen=True, forbid_unknown_fields=True):
     task: Annotated[str, said("Forecast task; empty: every one.", "day_ahead", max_length=100, pattern=r"^[^\x00-\x1f]*$")] = ""
     cursor: Cursor = ""
     limit: Annotated[int, said("Forecasts of a page.", 20, ge=1, le=200)] = 20
+
+
+class AccuracyAsked(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which forecasts of a meter are to be judged."""
+
+    task: TaskName = "day_ahead"
+
+
+class ChangesAsked(Struct, frozen=True, forbid_unknown_fields=True):
+    """How much of the history is wanted."""
+
+    limit: Annotated[int, said("How many changes are looked at, the latest first.", 20, ge=1, le=20)] = 20

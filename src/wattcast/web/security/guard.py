@@ -113,6 +113,12 @@ def entered() -> bool:
     return who() is not None and "key" in session
 
 
+def may(scope: str) -> bool:
+    """Whether this request is allowed something."""
+    key = who()
+    return key is None or key.may(scope)
+
+
 def sees(meter: str) -> bool:
     """Whether a meter is there for this request."""
     key = who()

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from wattcast.web.api.words import A_VERSION, Family, Mae, MeterId, Rmse, TaskName, said, told
+from wattcast.web.api.words import (
+    A_VERSION,
+    Coverage,
+    Family,
+    Mae,
+    MeterId,
+    Nominal,
+    PerhapsABundle,
+    Reasons,
+    Rmse,
+    Skill,
+    TaskName,
+    said,
+    told,
+)
 
 
 class Errors(Struct, frozen=True):
@@ -16,6 +30,11 @@ class Errors(Struct, frozen=True):
     rmse: Rmse
 
 
+Baselines = Annotated[
+    dict[str, Errors], said("Errors of each baseline, by its name.", {"persistence": {"mae": 0.474, "rmse": 0.763}}, "kW")
+]
+
+
 class ModelScore(Struct, frozen=True):
     """What a model was worth on readings that no choice had seen, beside its baselines on the same rows."""
 
@@ -23,12 +42,20 @@ class ModelScore(Struct, frozen=True):
     rows: Annotated[int, said("How many forecast steps were scored.", 8640)]
     mae: Mae
     rmse: Rmse
-    coverage: Annotated[float, said("Share of actuals inside the outermost interval.", 0.79)]
-    nominal: Annotated[float, said("What that share should be.", 0.8)]
-    skill: Annotated[dict[str, float | None], said("1 - error / error of the best baseline.", {"mae": 0.13, "rmse": 0.19})]
-    baselines: Annotated[
-        dict[str, Errors], said("Errors of each baseline, by its name.", {"persistence": {"mae": 0.474, "rmse": 0.763}}, "kW")
-    ]
+    coverage: Coverage
+    nominal: Nominal
+    skill: Skill
+    baselines: Baselines
+
+
+class Judged(Struct, frozen=True):
+    """Whether a model may take over from the champion that there was when it was trained, and why."""
+
+    promote: Annotated[bool, said("Whether it may.", False)]
+    champion: PerhapsABundle
+    reasons: Reasons
+    days: Annotated[int, said("Local days that both forecast.", 74)]
+    forced: Annotated[str, said("Why it was promoted against the verdict; empty: it was not.", "")]
 
 
 class ModelSummary(Struct, frozen=True):
@@ -38,6 +65,10 @@ class ModelSummary(Struct, frozen=True):
     meter: MeterId
     task: TaskName
     family: Family
+    role: Annotated[
+        Literal["champion", "challenger", "previous", "candidate", "family"],
+        said("What it is; candidate: the last that applied for the champion's place; family: answers where it is asked for.", "champion"),
+    ]
     champion: Annotated[bool, said("Whether it is the one that answers where no family is asked for.", True)]
     vetoed: Annotated[
         list[str],
@@ -46,6 +77,7 @@ class ModelSummary(Struct, frozen=True):
     loaded: Annotated[bool, said("Whether its file could be opened.", True)]
     trained_at: Annotated[str, said("When it was trained. ISO 8601, in UTC.", "2026-11-24T20:58:00+00:00")]
     scores: Annotated[list[ModelScore], Meta(description="By what the model answers from.")]
+    verdict: Annotated[Judged | None, Meta(description="What was made of it when it applied for the champion's place; null: it did not.")]
 
 
 class Models(Struct, frozen=True):
@@ -75,6 +107,33 @@ class ModelDetails(Struct, frozen=True):
             "kW",
         ),
     ]
+
+
+class Moved(Struct, frozen=True):
+    """What a change did to one task of a meter, or to a name."""
+
+    task: Annotated[str, said("Forecast task; empty where a name was given.", "day_ahead")]
+    meter: Annotated[str, said("Meter id; empty where a name was given.", "house")]
+    before: PerhapsABundle
+    after: PerhapsABundle
+    reasons: Reasons
+
+
+class Changed(Struct, frozen=True):
+    """One change of what serves."""
+
+    serial: Annotated[int, said("Of the serving manifest that it led to.", 7)]
+    action: Annotated[Literal["register", "promote", "rollback", "retire", "challenge", "name", "sign"], said("What was done.", "promote")]
+    at: Annotated[str, said("When. ISO 8601, in UTC.", "2026-11-24T20:58:00+00:00")]
+    by: Annotated[str, said("Who did it.", "anna")]
+    why: Annotated[str, said("Why, where somebody said so.", "a drill")]
+    moves: Annotated[list[Moved], Meta(description="What it did to each task that the key may see.")]
+
+
+class Changes(Struct, frozen=True):
+    """The latest changes of what serves."""
+
+    changes: Annotated[list[Changed], Meta(description="Those about what the key may see, the latest first.")]
 
 
 class Refreshed(Struct, frozen=True):
