@@ -73,12 +73,8 @@ def create_app(settings: Settings, services: Services | None = None, now: Callab
     app = Flask(__name__)
     app.config.update(MAX_CONTENT_LENGTH=problems.LARGEST_BODY_BYTES, MAX_FORM_MEMORY_SIZE=problems.LARGEST_BODY_BYTES)
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
-<<<<<<< HEAD
-    app.extensions["wattcast"] = Site(services, current, live, Explainer(services.store), now, settings.meter, ForecastCache(app, settings))
-=======
     explainer, back = Explainer(services.store), LookingBack(services.store, live)
-    app.extensions["wattcast"] = Site(current, live, explainer, now, settings.meter, ForecastCache(app, settings), back)
->>>>>>> d929f149a986705817552a21295077607b7f2e88
+    app.extensions["wattcast"] = Site(services, current, live, explainer, now, settings.meter, ForecastCache(app, settings), back)
     app.register_blueprint(pages)
     app.register_blueprint(filed)
     app.register_blueprint(models_page)
