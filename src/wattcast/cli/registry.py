@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -90,6 +90,8 @@ def promote(
         return succession.promote(manifest, record, reasons)
 
     changed(kept, transition, reason)
+    if force and record.verdict is not None:
+        kept.put_record(replace(record, verdict=record.verdict.force(reason)))
 
 
 def rollback(*, task: Task = "", meter: OfMeter = "", reason: Reason = "", store: Store = None) -> None:

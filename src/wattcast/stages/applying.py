@@ -48,7 +48,9 @@ def applied(name: str, there: Slot | None, services: Services, params: Params, f
     if chosen is not None:
         with progress(f"judging {name} beside the champion") if there and there.champion else nullcontext():
             verdict = judge(bundles[chosen.bundle], read_serving(services.store, there, threads), table, first_test)
-        records[chosen.bundle] = replace(chosen, verdict=verdict)
+        # The very bundle that serves keeps the verdict by which it took over.
+        same = there is not None and there.champion == chosen.bundle
+        records[chosen.bundle] = replace(chosen, verdict=services.store.record(chosen.bundle).verdict if same else verdict)
     for key, record in records.items():
         services.store.put_bundle(bundles[key].data)
         services.store.put_record(record)
