@@ -39,11 +39,10 @@ class Services:
 
 def connect(settings: Settings) -> Services:
     """The adapters for these settings. Reads the keys that they name, and opens nothing yet. Raises BadParams, Unavailable."""
-    folder = settings.store / _MIRROR if settings.s3_url else settings.store
-    place = blobs(settings, folder)
+    place = blobs(settings)
     own = seals(settings)
     store = KeyedModelStore(place, own, settings.model_keys) if settings.model_keys else BlobModelStore(place, own)
-    return Services(store, FileSnapshots(folder, place))
+    return Services(store, FileSnapshots(_folder(settings), place))
 
 
 def seals(settings: Settings) -> Seals:
@@ -58,13 +57,18 @@ def seals(settings: Settings) -> Seals:
     return Seals(signer, trust, settings.signature_days, settings.store / ".seen-serial")
 
 
-def blobs(settings: Settings, folder: Path) -> Blobs:
+def blobs(settings: Settings) -> Blobs:
     """Where the bytes of the model store are: in the folder, or in a bucket that it mirrors. Opens nothing yet. Raises BadParams."""
-    near = FileBlobs(folder)
+    near = FileBlobs(_folder(settings))
     if not settings.s3_url:
         return near
     far = S3Blobs(settings.s3_url, endpoint=settings.s3_endpoint, region=settings.region)
     return Mirrored(far, near, settings.mirror_mb * 1_000_000)
+
+
+def _folder(settings: Settings) -> Path:
+    """Where bytes of the model store are on this machine."""
+    return settings.store / _MIRROR if settings.s3_url else settings.store
 
 
 @dataclass(frozen=True)
