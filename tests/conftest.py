@@ -45,3 +45,31 @@ def _absent(reason: str) -> None:
     if os.environ.get("CI"):
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """The address of a server that speaks as S3 does."""
+    import buckets  # noqa: PLC0415 (moto takes a second, and most tests do without)
+
+    with buckets.serving() as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def s3_asker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who asks has a key, and nothing else of this machine counts."""
+    import buckets  # noqa: PLC0415
+
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name, value in (buckets.CREDENTIALS | buckets.BARE).items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def bucket(s3_server: str, s3_asker: None) -> str:
+    """The URL of a folder in an empty bucket of `s3_server`."""
+    import buckets  # noqa: PLC0415
+
+    return buckets.new_bucket(s3_server)

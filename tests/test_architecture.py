@@ -51,6 +51,8 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "prometheus_client": ("web/telemetry.py",),
     "structlog": ("web",),
     "typer": ("cli",),
+    "boto3": ("adapters/s3.py",),
+    "botocore": ("adapters/s3.py",),
 }
 PURE = ("meter", "forecasting", "monitoring")
 IMPURE_MODULES = {"socket", "subprocess", "requests", "urllib", "http", "time", "os"}

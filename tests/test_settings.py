@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from wattcast.config import MeterFacts, Params, Settings, load_settings, meter_id_of, nearest
+from wattcast.config.settings import variable_of
 from wattcast.errors import BadParams
 
 
@@ -42,6 +43,7 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     """Each setting has its variable, and a value where none is set."""
     for name in [name for name in os.environ if name.startswith("WATTCAST_")]:
         monkeypatch.delenv(name)
+    monkeypatch.delenv("AWS_REGION", raising=False)
     assert load_settings() == Settings(host="127.0.0.1", port=5000, workers=1, threads=4, store=Path("store"), meter="")
     monkeypatch.setenv("WATTCAST_PORT", "8080")
     monkeypatch.setenv("WATTCAST_STORE", "/srv/models")
@@ -70,6 +72,29 @@ def test_a_setting_that_cannot_be_is_refused_by_its_name(monkeypatch: pytest.Mon
     assert "environment variable" in refusal.value.hint
 
 
+def test_the_variables_of_the_original_project_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its bucket is the model store where no other is named, region and keys are read, and no setting has a second variable."""
+    for name, value in {"MODEL_S3_BUCKET": "models", "AWS_REGION": "eu-west-1", "RF_MODEL_KEY": "rf.wattcast"}.items():
+        monkeypatch.setenv(name, value)
+    settings = load_settings()
+    assert (settings.s3_url, settings.region, settings.model_keys) == ("s3://models", "eu-west-1", {"RF_MODEL_KEY": "rf.wattcast"})
+    monkeypatch.setenv("WATTCAST_S3", "s3://other/store")
+    assert load_settings().s3_url == "s3://other/store"
+    assert Settings(bucket="models", s3="").s3_url == "s3://models"
+    monkeypatch.setenv("WATTCAST_BUCKET", "models")
+    with pytest.raises(BadParams, match="unknown variable WATTCAST_BUCKET"):
+        load_settings()
+
+
+@pytest.mark.parametrize("key", ["models/xgb_model.pkl", "model.PICKLE", "a.b.joblib"])
+def test_original_fault_a_key_that_names_a_pickle_is_refused(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    """A pickle runs what it holds: it is neither loaded nor converted, and the refusal names the variable."""
+    monkeypatch.setenv("XGB_MODEL_KEY", key)
+    with pytest.raises(BadParams, match=f"XGB_MODEL_KEY={key} names a pickle") as refusal:
+        load_settings()
+    assert "retrained, never converted" in refusal.value.hint
+
+
 def test_settings_cannot_be_changed_or_invented() -> None:
     """Frozen, and no field that is not known."""
     with pytest.raises(ValueError, match="frozen"):
@@ -91,6 +116,6 @@ def test_the_table_of_settings_is_the_code() -> None:
     for name, field in Settings.model_fields.items():
         default = int(field.default) if isinstance(field.default, bool) else field.default
         shown = "" if field.default == "" else f"`{default}`"
-        rows.append(f"| `WATTCAST_{name.upper()}` | {shown} | {field.description} |")
+        rows.append(f"| `{variable_of(name)}` | {shown} | {field.description} |")
     written = (Path(__file__).parent.parent / "docs" / "settings.md").read_text("utf-8").splitlines()
     assert [line for line in written if line.startswith("| `")] == rows

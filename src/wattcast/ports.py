@@ -143,6 +143,10 @@ class Latest(Protocol):
         """The latest readings known, or None. Raises BadMeterFile where they cannot be read."""
         ...
 
+    def renew(self, meter: str, step_s: int) -> None:
+        """Have at hand what was registered last, where that is kept far away. Raises nothing: else what is at hand stands."""
+        ...
+
 
 class Snapshots(Latest, Protocol):
     """The readings that each meter was registered with."""

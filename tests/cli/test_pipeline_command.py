@@ -92,7 +92,7 @@ def test_after_one_lightgbm_setting_only_lightgbm_and_what_follows_run_and_a_sto
     assert models(copy) == before
     again = wattcast(copy, "pipeline")
     assert again.returncode == 0
-    assert again.stderr == "scoring day_ahead, 3 families ...\n"
+    assert again.stderr == "scoring day_ahead, 3 families ...\njudging day_ahead beside the champion ...\n"
     assert "registered meter hours" in again.stdout
     assert models(copy) != before
 

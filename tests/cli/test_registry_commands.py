@@ -84,6 +84,9 @@ def test_a_candidate_is_promoted_by_force_alone_and_rolled_back(store: FileModel
     run(tmp_path, "promote", before["candidate"][:12], "--force", "--reason", "the meter was exchanged")
     after = roles(tmp_path)
     assert (after["champion"], after["previous"], after["candidate"]) == (before["candidate"], before["champion"], "")
+    verdict = store.record(after["champion"]).verdict
+    assert verdict is not None
+    assert (verdict.promote, verdict.forced) == (True, "the meter was exchanged")
     run(tmp_path, "rollback", "--reason", "it was worse")
     back = roles(tmp_path)
     assert (back["champion"], back["candidate"]) == (before["champion"], after["champion"])

@@ -47,7 +47,7 @@ def slot(folder: Path, meter: str) -> dict[str, str]:
 
 
 def test_a_meter_that_began_with_a_file_is_renewed_from_file_and_arrivals(copy: Path) -> None:
-    """Old and new readings, a correction of an old one among them, under the same id: its champion is succeeded, and the file stays."""
+    """Old and new readings, a correction of an old one among them, under the same id: a model applies for its champion's place."""
     before, began = slot(copy, "hours"), processed(copy)
     corrected = replace(began.rows(100, 101), power_kw=np.array([7.5], dtype=np.float32), covariates={})
     send(copy, HOURS, later(10))
@@ -65,8 +65,11 @@ def test_a_meter_that_began_with_a_file_is_renewed_from_file_and_arrivals(copy: 
     np.testing.assert_allclose(now.power_kw[101 : len(began)], began.power_kw[101:], atol=6e-4)
     np.testing.assert_array_equal(now.power_kw[len(began) :], later(10).power_kw)
     after = slot(copy, "hours")
-    assert after["champion"] != before["champion"]
-    assert after["previous"] == before["champion"]
+    # Its own model applied for the place of the one before it, and was judged beside that.
+    new = after["candidate"] or after["champion"]
+    assert new != before["champion"]
+    assert "day_ahead: " in ran.stdout.partition("registered meter hours")[2]
+    assert before["champion"] in (after["champion"], (after["before"] or {}).get("champion"))
 
     exported = (copy / "data/raw/hours.parquet").read_bytes()
     again = wattcast(copy, "pipeline", "--meter", "hours", "--json")

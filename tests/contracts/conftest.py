@@ -1,4 +1,4 @@
-"""One suite of promises for every adapter of a port: an adapter joins by one line above the fixtures."""
+"""One suite of promises for every adapter of a port: an adapter joins by a name above the fixtures."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,21 +15,41 @@ from sqlalchemy import create_engine, text
 from wattcast.adapters.blob_registry import BlobRegistry
 from wattcast.adapters.database import Database, DatabaseForecasts, DatabaseReadings
 from wattcast.adapters.files import FileBlobs, FileSnapshots
+from wattcast.adapters.mirror import Mirrored
 from wattcast.adapters.mlflow import MlflowRegistry
-from wattcast.adapters.model_store import FileModelStore
-from wattcast.ports import ForecastLog, ModelStore, ReadingStore, Registry, Snapshots
+from wattcast.adapters.model_store import BlobModelStore
+from wattcast.adapters.s3 import S3Blobs
+from wattcast.ports import Blobs, ForecastLog, ModelStore, ReadingStore, Registry, Snapshots
 
 # Name -> what connects to an empty place of its own below a temporary folder; called twice, it connects to the same place.
-MODEL_STORES: Mapping[str, Callable[[Path], ModelStore]] = {"files": lambda folder: FileModelStore(folder / "store")}
-SNAPSHOTS: Mapping[str, Callable[[Path], Snapshots]] = {"files": lambda folder: FileSnapshots(folder / "store")}
+BLOBS = ("files", "s3", "mirrored")
+SNAPSHOTS = ("files", "mirrored")
 REGISTRIES = ("files", "mlflow")
 DATABASES = ("sqlite", "postgresql")
 
 
-@pytest.fixture(params=MODEL_STORES)
-def connect_models(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], ModelStore]:
-    """connect_models() -> a new connection to one model store, empty at first."""
-    return lambda: MODEL_STORES[request.param](tmp_path)
+@pytest.fixture(params=BLOBS)
+def connect_blobs(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Blobs]:
+    """connect_blobs() -> a new connection to one place of bytes, empty at first."""
+    files = FileBlobs(tmp_path / "store")
+    if request.param == "files":
+        return lambda: files
+    endpoint, url = request.getfixturevalue("s3_server"), request.getfixturevalue("bucket")
+    if request.param == "s3":
+        return lambda: S3Blobs(url, endpoint=endpoint)
+    return lambda: Mirrored(S3Blobs(url, endpoint=endpoint), files, 100_000_000)
+
+
+@pytest.fixture
+def blobs(connect_blobs: Callable[[], Blobs]) -> Blobs:
+    """A connection to an empty place of bytes."""
+    return connect_blobs()
+
+
+@pytest.fixture
+def connect_models(connect_blobs: Callable[[], Blobs]) -> Callable[[], ModelStore]:
+    """connect_models() -> a new connection to one model store, empty at first, over each place of bytes."""
+    return lambda: BlobModelStore(connect_blobs())
 
 
 @pytest.fixture
@@ -41,7 +61,11 @@ def models(connect_models: Callable[[], ModelStore]) -> ModelStore:
 @pytest.fixture(params=SNAPSHOTS)
 def connect_snapshots(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Snapshots]:
     """connect_snapshots() -> a new connection to one store of snapshots, empty at first."""
-    return lambda: SNAPSHOTS[request.param](tmp_path)
+    folder = tmp_path / "store"
+    if request.param == "files":
+        return lambda: FileSnapshots(folder)
+    endpoint, url = request.getfixturevalue("s3_server"), request.getfixturevalue("bucket")
+    return lambda: FileSnapshots(folder, Mirrored(S3Blobs(url, endpoint=endpoint), FileBlobs(folder), 100_000_000))
 
 
 @pytest.fixture
@@ -64,7 +88,7 @@ def connect_registry(request: pytest.FixtureRequest, tmp_path: Path) -> Callable
     if request.param == "files":
         return lambda: BlobRegistry(FileBlobs(tmp_path / "store"))
     path = shutil.copy(request.getfixturevalue("empty_mlflow"), tmp_path / "mlflow.db")
-    return lambda: MlflowRegistry(f"sqlite:///{path}", FileModelStore(tmp_path / "store").bundle)
+    return lambda: MlflowRegistry(f"sqlite:///{path}", BlobModelStore(FileBlobs(tmp_path / "store")).bundle)
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from wattcast.forecasting.comparison import Windows
 from wattcast.forecasting.metrics import Scored
 from wattcast.forecasting.promotion import Verdict, verdict
+from wattcast.forecasting.windows import Windows
 
 START_S = 1_262_304_000  # 2010-01-01: January and February are winter
 LEVELS = (0.1, 0.5, 0.9)

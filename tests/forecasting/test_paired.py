@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from rivals import Rival, errors, judged, steady_days
 
-from wattcast.forecasting.comparison import GAIN_CONFIDENCE, HARM_CONFIDENCE, PART_CONFIDENCE
 from wattcast.forecasting.paired import Difference, difference, distance_difference, t_quantile
+from wattcast.forecasting.windows import GAIN_CONFIDENCE, HARM_CONFIDENCE, PART_CONFIDENCE
 
 DAY = np.repeat(np.arange(17_000, 17_030), 24)
 

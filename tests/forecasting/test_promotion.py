@@ -15,8 +15,8 @@ from rivals import Rival, judged, windows
 
 from wattcast.errors import BadRequest
 from wattcast.forecasting.bundle import Bundle, open_bundle
-from wattcast.forecasting.comparison import same_rows
 from wattcast.forecasting.promotion import Unusable, Verdict, judge, same_windows, verdict
+from wattcast.forecasting.windows import same_rows
 from wattcast.meter.table import MeterTable
 
 LIKE, MUCH_LIKE = {"shared": 0.995}, {"shared": 0.9999}

@@ -61,6 +61,21 @@ def test_models_that_stay_are_not_loaded_again(store: Path, current: Current) ->
     assert answers(current, "barn") == ("champion", champion)
 
 
+def test_a_family_that_was_asked_for_is_loaded_before_it_is_asked_for_again(store: Path, current: Current) -> None:
+    """Who asks for it after the swap does not wait for its file; where nobody asked for it, it waits."""
+    family = "rf"
+    assert slot_in(store).families[family] != slot_in(store).champion
+    never_asked = Current(FileModelStore(store), FileSnapshots(store))
+    never_asked.start()
+    current.service.forecast(ask(family=family))
+    publish(store, HOUSE, {name: [tiny.bundle(name, key, seed=3) for key in ("xgb", "rf", "lgbm")] for name in tiny.TASKS})
+    bundle = slot_in(store).families[family]
+    assert bundle != slot_in(store).champion
+    for each, opened in ((current, True), (never_asked, False)):
+        assert each.refresh(0)
+        assert each.service.loaded[bundle].opened == opened
+
+
 def test_a_bad_champion_is_held_back_and_the_others_swap(store: Path, current: Current) -> None:
     """For the house goes on who answered, with its families, and why is told; the barn has its new champion."""
     before, old = answers(current), slot_in(store)

@@ -201,3 +201,18 @@ def test_who_did_not_prove_better_waits_and_can_be_forced(projects: list[Path], 
     slot = models.manifest().slots[f"day_ahead/{METER}"]
     assert set(slot.families) == {"xgb", "lgbm"}
     assert slot.levels == tiny.LEVELS
+
+
+def test_the_same_models_registered_again_keep_their_verdict(projects: list[Path], store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A champion that is registered once more is still the one that took over for the reasons it did."""
+    monkeypatch.chdir(projects[0])
+    verdicts = []
+    for _ in range(2):
+        register.main()
+        models = FileModelStore(store)
+        slot = models.manifest().slots[f"next_minute/{METER}"]
+        verdicts.append(models.record(slot.champion).verdict)
+    assert verdicts[0] is not None
+    assert verdicts[0] == verdicts[1]
+    assert verdicts[0].champion == ""
+    assert models.manifest().serial == 2

@@ -14,10 +14,10 @@ from small_store import END_S, HOUSE, LEVELS, house_readings
 from wattcast.adapters.database import Database, DatabaseForecasts
 from wattcast.adapters.model_store import FileModelStore
 from wattcast.forecasting import succession
-from wattcast.forecasting.comparison import Errors
 from wattcast.forecasting.forecast import Forecast, Served, Steps
 from wattcast.forecasting.promotion import Verdict
 from wattcast.forecasting.registry import Slot
+from wattcast.forecasting.windows import Errors
 from wattcast.meter.cleaning import resample
 
 HOUR_S = 3_600

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from wattcast.errors import BadMeterFile, BadParams, NotFound, RegistryConflict, Unavailable
 from wattcast.meter.table import METER_ID, METER_ID_IN_WORDS, MeterTable
-from wattcast.ports import Blob, Entry
+from wattcast.ports import Blob, Blobs, Entry
 
 
 def write_atomically(path: Path, data: bytes, *, mode: int = 0o644, new: bool = False) -> None:
@@ -64,7 +64,25 @@ def _unavailable(path: Path, cause: OSError) -> Unavailable:
     return Unavailable(f"{path} cannot be written: {cause.strerror or cause}; nothing was changed", hint)
 
 
-_NAME = re.compile(r"(?:[a-z0-9][A-Za-z0-9_*-]*(?:\.[A-Za-z0-9_-]+)*/)*[a-z0-9][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*")
+_NAME = re.compile(r"(?:[a-z0-9][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*/)*[a-z0-9][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*")
+_LONGEST_NAME = 200
+
+
+def is_blob_name(name: str) -> bool:
+    """Whether a blob may be called so, in every place: plain words, each a folder but the last, none of them hidden."""
+    return len(name) <= _LONGEST_NAME and _NAME.fullmatch(name) is not None
+
+
+def whole_name(name: str) -> str:
+    """The name. Raises NotFound where no blob may be called so."""
+    if not is_blob_name(name):
+        raise NotFound(f'"{name[:80]}" is no name in a model store', "a name is like serving.json or bundles/ab12.wattcast")
+    return name
+
+
+def changed_in_between(name: str) -> RegistryConflict:
+    """What `Blobs.swap` refuses with."""
+    return RegistryConflict(f"{name} was changed by someone else in between", "try again: it starts from what is there now")
 
 
 class FileBlobs:
@@ -99,7 +117,7 @@ class FileBlobs:
         """Replace what is there if it still has this version; the new version. Raises RegistryConflict."""
         with self._locked():
             if self.version(name) != version:
-                raise RegistryConflict(f"{name} was changed by someone else in between", "try again: it starts from what is there now")
+                raise changed_in_between(name)
             self.put(name, data)
         return hashlib.sha256(data).hexdigest()
 
@@ -107,7 +125,7 @@ class FileBlobs:
         """Every file whose name begins so; one that is still being written has no name yet."""
         for path in self._folder.rglob("*"):
             name = path.relative_to(self._folder).as_posix()
-            if name.startswith(prefix) and _NAME.fullmatch(name):
+            if name.startswith(prefix) and is_blob_name(name):
                 # Another process may have deleted it meanwhile.
                 with suppress(FileNotFoundError):
                     there = path.stat()
@@ -122,10 +140,13 @@ class FileBlobs:
         except OSError as cause:
             raise Unavailable(f"{path} cannot be deleted: {cause.strerror or cause}", "check its permissions") from cause
 
+    def touch(self, name: str) -> None:
+        """Have the file's time be now, where that can be."""
+        with suppress(OSError):
+            os.utime(self._path(name))
+
     def _path(self, name: str) -> Path:
-        if not _NAME.fullmatch(name):
-            raise NotFound(f'"{name[:80]}" is no name in a model store')
-        return self._folder / name
+        return self._folder / whole_name(name)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -142,19 +163,27 @@ class FileBlobs:
 
 
 class FileSnapshots:
-    """`readings/METER-STEPs.npz` in the store's folder, each read once as long as it stays as it is."""
+    """`readings/METER-STEPs.npz` in a folder, each read once as long as it stays as it is. blobs: where they are kept, if not there."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder / "readings"
+    def __init__(self, folder: Path, blobs: Blobs | None = None) -> None:
+        self._folder = folder
+        self._blobs = blobs or FileBlobs(folder)
         self._read: dict[Path, tuple[tuple[int, int, int], MeterTable]] = {}
 
     def put(self, table: MeterTable) -> None:
         """Keep these readings as the latest of their meter at their resolution."""
-        write_atomically(self._path(table.meter.id, table.step_s), table.to_bytes())
+        self._blobs.put(_readings_name(table.meter.id, table.step_s), table.to_bytes())
+
+    def renew(self, meter: str, step_s: int) -> None:
+        """Have in the folder what is kept now, where that is somewhere else."""
+        if not isinstance(self._blobs, FileBlobs):
+            # Where the place does not answer, or has none, what is in the folder stands.
+            with suppress(Unavailable, NotFound):
+                self._blobs.get(_readings_name(meter, step_s))
 
     def latest(self, meter: str, step_s: int) -> MeterTable | None:
         """The latest readings kept, or None. Raises BadMeterFile where what is kept cannot be read."""
-        path = self._path(meter, step_s)
+        path = self._folder / _readings_name(meter, step_s)
         try:
             there = path.stat()
             state = (there.st_ino, there.st_mtime_ns, there.st_size)
@@ -167,7 +196,8 @@ class FileSnapshots:
         except (OSError, RuntimeError, IndexError, BadParams) as cause:
             raise BadMeterFile(f"{path} cannot be read: {cause}", "check its permissions, or run the pipeline again") from cause
 
-    def _path(self, meter: str, step_s: int) -> Path:
-        if not re.fullmatch(METER_ID, meter):
-            raise RegistryConflict(f'"{meter[:80]}" is no meter id', f"an id {METER_ID_IN_WORDS}")
-        return self._folder / f"{meter}-{step_s}s.npz"
+
+def _readings_name(meter: str, step_s: int) -> str:
+    if not re.fullmatch(METER_ID, meter):
+        raise RegistryConflict(f'"{meter[:80]}" is no meter id', f"an id {METER_ID_IN_WORDS}")
+    return f"readings/{meter}-{step_s}s.npz"

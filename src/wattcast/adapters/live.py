@@ -50,6 +50,10 @@ class LiveReadings:
             before = self._laid[meter, step_s] = (registered, arrived, overlaid(registered, arrived))
         return before[2]
 
+    def renew(self, meter: str, step_s: int) -> None:
+        """Have at hand what was registered last."""
+        self._snapshots.renew(meter, step_s)
+
     def spanning(self, meter: str, step_s: int, first_s: int, end_s: int) -> MeterTable | None:
         """`latest`; where memory does not reach back to first_s, what the database has from there up to end_s."""
         if self.since(meter) <= first_s:

@@ -69,6 +69,11 @@ class Seals:
             raise BadBundle(f"bundle {bundle_id[:12]} has the record of {record.bundle[:12]}", "register it again: make run")
         return record
 
+    def refuse_unsigned(self) -> None:
+        """Raise BadBundle for a bundle that has no record, and so no signature, where one has to be."""
+        if self._trust is not None:
+            self._trust.verify(None, {}, int(self._clock()))
+
     def of_manifest(self, manifest: ServingManifest) -> bytes:
         """The bytes of the serving manifest's file."""
         if self._signer is None:

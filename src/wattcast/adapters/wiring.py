@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wattcast.adapters.files import FileBlobs, FileSnapshots
 from wattcast.adapters.live import LiveReadings
+from wattcast.adapters.mirror import Mirrored
 from wattcast.adapters.model_store import BlobModelStore
+from wattcast.adapters.original import KeyedModelStore
+from wattcast.adapters.s3 import S3Blobs
 from wattcast.adapters.seals import Seals
 from wattcast.config import Settings
-from wattcast.ports import ForecastLog, Keys, ReadingStore, Snapshots
+from wattcast.ports import Blobs, ForecastLog, Keys, ReadingStore, Snapshots
 
 if TYPE_CHECKING:
     from wattcast.adapters.database import Database, Retention, WrittenBehind
+
+
+# Below the folder of the store, so that a store that was there before is never mixed with what a bucket holds.
+_MIRROR = "mirror"
 
 
 @dataclass(frozen=True)
@@ -23,10 +31,19 @@ class Services:
     store: BlobModelStore
     snapshots: Snapshots
 
+    @property
+    def fault(self) -> str:
+        """Why the model store is not asked at the moment, and copies of it answer; else empty."""
+        return getattr(self.store.blobs, "fault", "")
+
 
 def connect(settings: Settings) -> Services:
     """The adapters for these settings. Reads the keys that they name, and opens nothing yet. Raises BadParams, Unavailable."""
-    return Services(BlobModelStore(FileBlobs(settings.store), seals(settings)), FileSnapshots(settings.store))
+    folder = settings.store / _MIRROR if settings.s3_url else settings.store
+    place = blobs(settings, folder)
+    own = seals(settings)
+    store = KeyedModelStore(place, own, settings.model_keys) if settings.model_keys else BlobModelStore(place, own)
+    return Services(store, FileSnapshots(folder, place))
 
 
 def seals(settings: Settings) -> Seals:
@@ -39,6 +56,15 @@ def seals(settings: Settings) -> Seals:
     signer = Signer.from_file(settings.signing_key) if settings.signing_key else None
     trust = Trust.from_files(settings.trusted_key_files) if settings.trusted_key_files else None
     return Seals(signer, trust, settings.signature_days, settings.store / ".seen-serial")
+
+
+def blobs(settings: Settings, folder: Path) -> Blobs:
+    """Where the bytes of the model store are: in the folder, or in a bucket that it mirrors. Opens nothing yet. Raises BadParams."""
+    near = FileBlobs(folder)
+    if not settings.s3_url:
+        return near
+    far = S3Blobs(settings.s3_url, endpoint=settings.s3_endpoint, region=settings.region)
+    return Mirrored(far, near, settings.mirror_mb * 1_000_000)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from wattcast.config.words import nearest
@@ -15,12 +15,14 @@ from wattcast.errors import BadParams
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 # Says where tests and benchmarks find the real meter files.
 _NO_SETTING = "WATTCAST_SHARED_DATA"
+_PICKLES = (".pkl", ".pickle", ".joblib")
+_KEY = "Key of the {} bundle in the bucket, where no serving manifest is there."
 
 
 class Settings(BaseSettings):
     """Operations: what runs where. Read from WATTCAST_... in the environment; alters no result."""
 
-    model_config = SettingsConfigDict(env_prefix="WATTCAST_", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix="WATTCAST_", frozen=True, extra="forbid", populate_by_name=True)
 
     host: str = Field("127.0.0.1", description="Address that the service listens on.")
     port: int = Field(5000, ge=0, le=65535, description="Port that the service listens on.")
@@ -30,6 +32,18 @@ class Settings(BaseSettings):
     )
     threads: int = Field(4, ge=1, le=64, description="Requests that one worker handles at a time.")
     store: Path = Field(Path("store"), description="Folder of the model store: bundles, records, serving manifest.")
+    s3: str = Field("", description="URL of the bucket that holds the model store (s3://BUCKET/FOLDER); empty: the folder alone.")
+    s3_endpoint: str = Field("", description="Address of a service that speaks as S3 does (http://HOST:PORT); empty: AWS.")
+    mirror_mb: int = Field(
+        2_000,
+        ge=0,
+        description="Megabytes (10^6 bytes) of bundles, readings and history that the folder keeps of what is in the bucket.",
+    )
+    bucket: str = Field("", validation_alias="MODEL_S3_BUCKET", description="Bucket that is meant where WATTCAST_S3 is empty.")
+    region: str = Field("", validation_alias="AWS_REGION", description="Region of the bucket; empty: as AWS's own tools find it.")
+    xgb_key: str = Field("", validation_alias="XGB_MODEL_KEY", description=_KEY.format("XGBoost"))
+    rf_key: str = Field("", validation_alias="RF_MODEL_KEY", description=_KEY.format("random forest"))
+    lgbm_key: str = Field("", validation_alias="LGBM_MODEL_KEY", description=_KEY.format("LightGBM"))
     database: str = Field(
         "", description="URL of the database of readings and forecasts (sqlite:///FILE or postgresql://...); empty: a file in the store."
     )
@@ -68,6 +82,24 @@ class Settings(BaseSettings):
     signature_days: int = Field(0, ge=0, le=36_500, description="Days that a signature holds; 0: for ever.")
     meter: str = Field("", description="Meter that the page shows first; empty for the one registered last.")
 
+    @field_validator("xgb_key", "rf_key", "lgbm_key")
+    @classmethod
+    def _no_pickle(cls, key: str, info: ValidationInfo) -> str:
+        if key.lower().endswith(_PICKLES):
+            variable = variable_of(str(info.field_name))
+            raise BadParams(f"{variable}={key} names a pickle", "pickles are retrained, never converted: make run, then unset the variable")
+        return key
+
+    @property
+    def s3_url(self) -> str:
+        """The bucket that is meant, empty for the folder alone."""
+        return self.s3 or (f"s3://{self.bucket}" if self.bucket else "")
+
+    @property
+    def model_keys(self) -> dict[str, str]:
+        """Variable -> the file in the bucket that it names, for those that are set."""
+        return {variable_of(name): getattr(self, name) for name in ("xgb_key", "rf_key", "lgbm_key") if getattr(self, name)}
+
     @property
     def loopback(self) -> bool:
         """Whether only this machine can reach the service, and no proxy lets others in."""
@@ -84,13 +116,18 @@ class Settings(BaseSettings):
         return tuple(Path(name.strip()) for name in self.trusted_keys.split(",") if name.strip())
 
 
+def variable_of(name: str) -> str:
+    """The environment variable of a setting: WATTCAST_..., or what the original project called it."""
+    return str(Settings.model_fields[name].validation_alias or f"WATTCAST_{name}".upper())
+
+
 def load_settings() -> Settings:
     """The settings of the environment. Raises BadParams naming the variable."""
-    known = [f"WATTCAST_{name}".upper() for name in Settings.model_fields]
+    known = [variable for variable in map(variable_of, Settings.model_fields) if variable.startswith("WATTCAST_")]
     # Likeness is asked for beyond the first letters, which all of them share.
     for name in sorted(os.environ):
         if name.upper().startswith("WATTCAST_") and name.upper() not in (*known, _NO_SETTING):
-            raise BadParams(f"unknown variable {name}{nearest(name.upper(), known, 0.85)}", "correct the environment variable, or unset it")
+            raise BadParams(f"unknown variable {name}{nearest(name.upper(), known, 0.91)}", "correct the environment variable, or unset it")
     try:
         return Settings()
     except ValidationError as cause:

@@ -12,10 +12,10 @@ from wattcast.errors import BadBundle, BadRequest
 from wattcast.forecasting.backtest import Frame, Predict, origins_within, scored
 from wattcast.forecasting.baselines import residual_spread
 from wattcast.forecasting.bundle import Bundle
-from wattcast.forecasting.comparison import LEAST_DAYS, Errors, Windows, same_rows
 from wattcast.forecasting.lookback import available_columns
 from wattcast.forecasting.metrics import Scored, score
 from wattcast.forecasting.spec import FeatureSpec
+from wattcast.forecasting.windows import LEAST_DAYS, Errors, Windows, same_rows
 from wattcast.meter.table import MeterTable
 
 # Of more forecasts, these many from evenly spread origins: the judgement takes seconds, and days are what it counts.

@@ -36,8 +36,8 @@ class Application:
     reasons: tuple[str, ...]
 
     def in_words(self) -> list[str]:
-        """What was made of it where there was a champion before, a line each."""
-        return [f"{self.slot.task}: {reason}" for reason in self.reasons] if self.against else []
+        """What was made of it where there was another champion before, a line each."""
+        return [f"{self.slot.task}: {reason}" for reason in self.reasons] if self.against not in ("", self.slot.champion) else []
 
 
 def register(manifest: ServingManifest, meter: Meter, applications: list[Application]) -> Step:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from wattcast.errors import RegistryConflict, Unavailable
+from wattcast.errors import WattcastError
 from wattcast.ports import Latest, ModelStore
 from wattcast.serving.service import ForecastService
 
@@ -25,7 +25,7 @@ class Current:
         self.service = ForecastService(store, readings)
 
     def start(self) -> None:
-        """Load what is published now. Raises RegistryConflict and Unavailable where the serving manifest cannot be read."""
+        """Load what is published now. Raises WattcastError where the serving manifest cannot be read, or is not to be trusted."""
         self._version = self._store.version()
         self.service.load()
 
@@ -43,7 +43,7 @@ class Current:
                 self._version, self._tried_s = version, now_s
                 beside = ForecastService(self._store, self._readings)
                 beside.load(self.service)
-            except (RegistryConflict, Unavailable) as cause:
+            except WattcastError as cause:
                 self.fault = cause.message
                 return False
             self.fault = "; ".join(f"{key}: {why}" for key, why in beside.held_back.items())

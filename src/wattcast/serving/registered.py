@@ -31,6 +31,11 @@ class Loaded:
         """The name of its family."""
         return family_of(self.manifest.family).title
 
+    @property
+    def opened(self) -> bool:
+        """Whether its models were ever asked for."""
+        return self._models is not None
+
     def models(self) -> tuple[Model, ...]:
         """Its models, which gave the golden forecasts when they were loaded. Raises BadBundle where they did not."""
         if self._models is None:
@@ -69,8 +74,9 @@ class RegisteredModels:
                 f"{said}: an old one was put back, or the store was emptied", "start the service again where that is meant"
             )
         for slot in self.manifest.slots.values():
+            at_once = {slot.champion, slot.challenger if slot.share else "", *_asked_for(slot, before)}
             for bundle in slot.named():
-                self._load(bundle, before, heads=bundle in slot.bundles(), at_once=bundle == slot.champion)
+                self._load(bundle, before, heads=bundle in slot.bundles(), at_once=bundle in at_once)
         if before is not None:
             self._hold_back(before)
         which = [*sorted(self.loaded), *sorted(self.refused)]
@@ -169,6 +175,15 @@ class RegisteredModels:
             "refused": {bundle[:12]: reason for bundle, reason in self.refused.items()},
             "held_back": dict(self.held_back),
         }
+
+
+def _asked_for(slot: Slot, before: RegisteredModels | None) -> set[str]:
+    """The bundles of the families that somebody asked for until now: who asks for them next should not wait for them."""
+    old = before.manifest.slots.get(slot.key) if before else None
+    if before is None or old is None:
+        return set()
+    asked = [family for family, bundle in old.families.items() if bundle in before.loaded and before.loaded[bundle].opened]
+    return {slot.families[family] for family in asked if family in slot.families}
 
 
 def _replayed(store: ModelStore, bundle_id: str, golden: Mapping[str, list[list[float]]]) -> tuple[Model, ...]:

@@ -73,6 +73,13 @@ class ForecastService(RegisteredModels):
         super().__init__(store)
         self._readings = readings
 
+    def load(self, before: RegisteredModels | None = None) -> None:
+        """As `RegisteredModels.load`, and have the readings of every meter at hand."""
+        super().load(before)
+        for slot in self.manifest.slots.values():
+            if slot.meter != STAR:
+                self._readings.renew(slot.meter, slot.step_s)
+
     def forecast(self, ask: Ask) -> Forecast:
         """The forecast of the highest tier that can answer.
 

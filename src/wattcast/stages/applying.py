@@ -15,7 +15,7 @@ from wattcast.forecasting.choosing import application, choose_champion, record_o
 from wattcast.forecasting.promotion import judge
 from wattcast.forecasting.registry import Record, Slot
 from wattcast.forecasting.succession import Application
-from wattcast.stages.outputs import Facts, read_bundles, read_made, read_scorecard, read_serving, read_table
+from wattcast.stages.outputs import Facts, read_bundles, read_made, read_scorecard, read_serving, read_table, read_verdict
 from wattcast.stages.progress import progress
 
 # Readings kept for serving, as a multiple of what a model looks back on.
@@ -48,7 +48,9 @@ def applied(name: str, there: Slot | None, services: Services, params: Params, f
     if chosen is not None:
         with progress(f"judging {name} beside the champion") if there and there.champion else nullcontext():
             verdict = judge(bundles[chosen.bundle], read_serving(services.store, there, threads), table, first_test)
-        records[chosen.bundle] = replace(chosen, verdict=verdict)
+        # The very bundle that serves keeps the verdict by which it took over.
+        same = there is not None and there.champion == chosen.bundle
+        records[chosen.bundle] = replace(chosen, verdict=(read_verdict(services.store, chosen.bundle) if same else None) or verdict)
     for key, record in records.items():
         services.store.put_bundle(bundles[key].data)
         services.store.put_record(record)

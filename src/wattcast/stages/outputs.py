@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from wattcast.adapters.files import write_atomically
-from wattcast.errors import BadBundle, Unavailable
+from wattcast.errors import BadBundle, RegistryConflict, Unavailable
 from wattcast.forecasting.bundle import SUFFIX, Bundle, open_bundle
 from wattcast.forecasting.metrics import Scored
-from wattcast.forecasting.promotion import Unusable
+from wattcast.forecasting.promotion import Unusable, Verdict
 from wattcast.forecasting.registry import Slot
 from wattcast.forecasting.scorecard import Scorecard
 from wattcast.forecasting.tasks import Preset
@@ -107,6 +107,14 @@ def read_serving(store: ModelStore, slot: Slot | None, threads: int) -> Bundle |
         return open_bundle(store.bundle(slot.champion), expected_id=slot.champion, threads=threads)
     except BadBundle as refusal:
         return Unusable(slot.champion, refusal.message)
+
+
+def read_verdict(store: ModelStore, bundle: str) -> Verdict | None:
+    """The verdict by which a bundle took over, where its record can be read."""
+    try:
+        return store.record(bundle).verdict
+    except (RegistryConflict, BadBundle):
+        return None
 
 
 def read_plots() -> dict[str, bytes]:

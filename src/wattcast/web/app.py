@@ -74,7 +74,7 @@ def create_app(settings: Settings, services: Services | None = None, now: Callab
     app.config.update(MAX_CONTENT_LENGTH=problems.LARGEST_BODY_BYTES, MAX_FORM_MEMORY_SIZE=problems.LARGEST_BODY_BYTES)
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
     explainer, back = Explainer(services.store), LookingBack(services.store, live)
-    app.extensions["wattcast"] = Site(current, live, explainer, now, settings.meter, ForecastCache(app, settings), back)
+    app.extensions["wattcast"] = Site(services, current, live, explainer, now, settings.meter, ForecastCache(app, settings), back)
     app.register_blueprint(pages)
     app.register_blueprint(filed)
     app.register_blueprint(models_page)
@@ -129,7 +129,7 @@ def readyz() -> ResponseReturnValue:
     service, live, cache = site().service, site().live, site().cache
     cache.look()
     faults = {"database": live.known.fault, "forecast_log": _log_fault(live), "redis": cache.fault}
-    faults |= {"retention": live.retention.fault, "models": site().current.fault}
+    faults |= {"retention": live.retention.fault, "models": site().current.fault, "model_store": site().services.fault}
     faults = {name: fault for name, fault in faults.items() if fault}
     leaving = current_app.extensions.get("wattcast_leaving", bool)()
     if leaving:

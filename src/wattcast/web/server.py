@@ -231,6 +231,8 @@ def _told(app: Any, url: str, say: Say) -> None:
     """Say where the service is, for which meter, and what it refused to load."""
     here = app.extensions["wattcast"]
     service = here.service
+    if here.services.fault:
+        say(f"{here.services.fault}; copies of it in the store's folder answer meanwhile")
     for bundle, reason in service.refused.items():
         say(f"refused: model file {bundle[:12]}: {reason}")
     if not service.manifest.meters:

@@ -9,7 +9,7 @@ from functools import partial
 
 from flask import current_app, g, has_app_context
 
-from wattcast.adapters.wiring import Live
+from wattcast.adapters.wiring import Live, Services
 from wattcast.errors import BadRequest, WattcastError
 from wattcast.forecasting.forecast import Forecast
 from wattcast.meter.table import METER_ID, Meter
@@ -28,6 +28,7 @@ class Site:
     back: what became of models and their forecasts.
     """
 
+    services: Services
     current: Current
     live: Live
     explainer: Explainer

@@ -32,7 +32,11 @@ class Watch:
 
     def _watch(self) -> None:
         while not self._closing.wait(self._every_s):
-            look(self._current)
+            try:
+                look(self._current)
+            except Exception as cause:  # noqa: BLE001 (whatever it is: a service that looks no more would answer from old models for ever)
+                self._current.fault = f"the look for published models failed: {cause!r:.300}"
+                log.exception("the look for published models failed")
 
 
 def look(current: Current) -> bool:
