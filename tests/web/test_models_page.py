@@ -104,6 +104,26 @@ def test_what_is_away_costs_its_own_part_alone(store: Path, slot: Slot, browse: 
     assert "No forecast of the 28 days" in words
 
 
+def test_a_model_of_which_nobody_wrote_down_when_is_shown(store: Path, slot: Slot, browse: Browse) -> None:
+    """As one that only a key of a bucket names: on both pages."""
+    kept = FileModelStore(store)
+    kept.put_record(replace(kept.record(slot.champion), trained_at="", trained_by=""))
+    client = browse(store)
+    for path in ("/?meter=house", "/models?meter=house"):
+        assert "Nobody wrote down when, on readings from 27 Oct 2010 23:00 to" in said(client, path)
+
+
+def test_who_was_forced_is_not_said_to_have_won(store: Path, slot: Slot, browse: Browse) -> None:
+    """The reason of whoever forced it stands before those of the verdict."""
+    kept = FileModelStore(store)
+    record = kept.record(slot.challenger)
+    assert record.verdict is not None
+    kept.put_record(replace(record, verdict=record.verdict.force("a drill")))
+    words = said(browse(store))
+    assert f"forced {slot.challenger[:12]} beside {slot.champion[:12]}" in words
+    assert "Promoted against the verdict: a drill The champion stays: no gain is shown." in words
+
+
 def test_a_champion_that_is_held_back_is_said(store: Path, slot: Slot, browse: Browse) -> None:
     """With the reason, while who answered before stays the champion here."""
     client, kept = browse(store), FileModelStore(store)
