@@ -19,7 +19,7 @@ from wattcast.adapters.model_store import FileModelStore
 from wattcast.config import Settings
 from wattcast.forecasting import succession
 from wattcast.forecasting.forecast import iso
-from wattcast.forecasting.registry import Slot
+from wattcast.forecasting.registry import Move, Slot
 from wattcast.web.app import create_app
 
 
@@ -82,7 +82,8 @@ def test_what_is_missing_is_said(store: Path, slot: Slot, browse: Browse, tmp_pa
     waiting = said(browse(store))
     row = f"The last 7 and 28 days: The champion {slot.champion[:12]} (the champion): 24 forecasts wait for their readings."
     assert row in waiting
-    assert "Skipped: the readings are 3600 s apart" in said(client, "/models?meter=hourly")
+    skipped = said(client, "/models?meter=hourly")
+    assert "Next minute Skipped: the readings are 3600 s apart, it needs 60 s or finer. Day ahead Who is who" in skipped
     empty = browse(tmp_path / "nothing").get("/models")
     assert (empty.status_code, "There is no forecast yet" in empty.text) == (503, True)
 
@@ -102,6 +103,35 @@ def test_what_is_away_costs_its_own_part_alone(store: Path, slot: Slot, browse: 
     assert "A model challenger Vetoed: it lost to a baseline on the test: from history, daily_naive has MAE 0.1000 kW" in words
     assert f"{slot.challenger[:12]} not known: its record cannot be read" in words
     assert "No forecast of the 28 days" in words
+
+
+def test_a_model_of_which_nobody_wrote_down_when_is_shown(store: Path, slot: Slot, browse: Browse) -> None:
+    """As one that only a key of a bucket names: on both pages."""
+    kept = FileModelStore(store)
+    kept.put_record(replace(kept.record(slot.champion), trained_at="", trained_by=""))
+    client = browse(store)
+    for path in ("/?meter=house", "/models?meter=house"):
+        assert "Nobody wrote down when, on readings from 27 Oct 2010 23:00 to" in said(client, path)
+
+
+def test_a_task_that_never_had_a_champion_is_no_news(store: Path, slot: Slot, browse: Browse) -> None:
+    """A registration tells of the tasks that it trained alone."""
+    moves = (Move("next_minute", "house", "", ""), Move("day_ahead", "house", "", slot.champion, ("There is no champion.",)))
+    kept = FileModelStore(store)
+    kept.change(lambda manifest: succession.Step(manifest, "register", moves), at="2026-11-26T13:00:00+00:00", by="eve")
+    words = said(browse(store))
+    assert f"eve: trained and registered 5 Day ahead: none → {slot.champion[:12]} There is no champion." in words
+
+
+def test_who_was_forced_is_not_said_to_have_won(store: Path, slot: Slot, browse: Browse) -> None:
+    """The reason of whoever forced it stands before those of the verdict."""
+    kept = FileModelStore(store)
+    record = kept.record(slot.challenger)
+    assert record.verdict is not None
+    kept.put_record(replace(record, verdict=record.verdict.force("a drill")))
+    words = said(browse(store))
+    assert f"forced {slot.challenger[:12]} beside {slot.champion[:12]}" in words
+    assert "Promoted against the verdict: a drill The champion stays: no gain is shown." in words
 
 
 def test_a_champion_that_is_held_back_is_said(store: Path, slot: Slot, browse: Browse) -> None:

@@ -11,7 +11,7 @@ from wattcast.meter.table import Meter
 from wattcast.web import models_views, views
 from wattcast.web.looking_back import roles_of
 from wattcast.web.problems import Problem, problem_of, respond
-from wattcast.web.security.guard import may, require, sees
+from wattcast.web.security.guard import may, sees
 from wattcast.web.site import site
 from wattcast.web.telemetry import log, request_id
 
@@ -23,7 +23,6 @@ _EVERYTHING = ""
 @models_page.get("/models")
 def life() -> ResponseReturnValue:
     """Roles, accuracy, verdict and history of one meter; what cannot be had is said in its place."""
-    require("models")
     here = site()
     if not here.service.manifest.meters:
         return render_template("empty.html"), 503

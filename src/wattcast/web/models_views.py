@@ -189,7 +189,8 @@ def history_lines(changes: Iterable[Change], sees: Callable[[Move], bool], zone:
     """The changes that did something of what `sees` lets through; where `whole`, those too that are about no slot."""
     lines = []
     for change in changes:
-        moves = tuple(_move(move) for move in change.moves if sees(move))
+        told = (move for move in change.moves if sees(move) and (move.before or move.after or move.reasons))
+        moves = tuple(_move(move) for move in told)
         if moves or (whole and not change.moves):
             what = _ACTIONS.get(change.action, change.action)
             lines.append(HistoryLine(change.serial, views.local_of(change.at, zone), change.by, what, change.why, moves))

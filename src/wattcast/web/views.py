@@ -198,5 +198,5 @@ def told(forecast: Forecast) -> Told:
 
 def trained(record: Record, on: tuple[int, int] | None, zone: str) -> str:
     """When the model was trained and on what."""
-    at = local_of(record.trained_at, zone)
+    at = local_of(record.trained_at, zone) if record.trained_at else "Nobody wrote down when"
     return f"{at}, on readings from {local(on[0], zone)} to {local(on[1], zone)}" if on else at

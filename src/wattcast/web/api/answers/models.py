@@ -74,7 +74,7 @@ class ModelSummary(Struct, frozen=True):
         list[str],
         said("Why it does not answer; empty where it may.", ["from history, daily_naive has MAE 0.1000 kW, the family 0.2000"]),
     ]
-    loaded: Annotated[bool, said("Whether its file could be opened.", True)]
+    loaded: Annotated[bool, said("Whether its file is open, so that it can answer.", True)]
     trained_at: Annotated[str, said("When it was trained. ISO 8601, in UTC.", "2026-11-24T20:58:00+00:00")]
     scores: Annotated[list[ModelScore], Meta(description="By what the model answers from.")]
     verdict: Annotated[Judged | None, Meta(description="What was made of it when it applied for the champion's place; null: it did not.")]
