@@ -63,6 +63,8 @@ def _task(slot: Slot, records: Mapping[str, Record]) -> Values:
         "champion": slot.champion or None,
         "champion_family": slot.champion_family or None,
         "previous": slot.previous or None,
+        "challenger": slot.challenger or None,
+        "candidate": slot.candidate or None,
         "families": families,
         "baselines": baselines,
         "vetoed": dict(slot.vetoed),
