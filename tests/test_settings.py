@@ -119,3 +119,12 @@ def test_the_table_of_settings_is_the_code() -> None:
         rows.append(f"| `{variable_of(name)}` | {shown} | {field.description} |")
     written = (Path(__file__).parent.parent / "docs" / "settings.md").read_text("utf-8").splitlines()
     assert [line for line in written if line.startswith("| `")] == rows
+
+
+def test_workers_that_are_never_told_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several workers that never look by themselves would answer from different models for ever."""
+    monkeypatch.setenv("WATTCAST_POLL", "0")
+    assert load_settings().poll == 0
+    monkeypatch.setenv("WATTCAST_WORKERS", "2")
+    with pytest.raises(BadParams, match="WATTCAST_POLL=0 with WATTCAST_WORKERS=2"):
+        load_settings()

@@ -48,6 +48,7 @@ def test_the_life_of_a_model(tmp_path: Path) -> None:
     assert "error: " + forced in done.stderr
     assert "was not found better" in done.stderr
     assert "day_ahead: The champion stays" in done.stdout or "day_ahead: It loses to a baseline" in done.stdout
-    assert done.stdout.count("forced: a drill") >= 2
+    # By promote, by the page, and by the history.
+    assert done.stdout.count("forced: a drill") == 3
     assert f"{forced} -> {first}" in done.stdout
     assert re.search(r"(?m)^4 .*rollback \(the drill is over\)$", done.stdout)

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from wattcast.config.words import nearest
@@ -89,6 +89,13 @@ class Settings(BaseSettings):
             variable = variable_of(str(info.field_name))
             raise BadParams(f"{variable}={key} names a pickle", "pickles are retrained, never converted: make run, then unset the variable")
         return key
+
+    @model_validator(mode="after")
+    def _all_workers_look(self) -> Settings:
+        if self.poll == 0 and self.workers > 1:
+            said = f"WATTCAST_POLL=0 with WATTCAST_WORKERS={self.workers}: what tells one worker to look does not reach the others"
+            raise BadParams(said, "give WATTCAST_POLL seconds, or have one worker")
+        return self
 
     @property
     def s3_url(self) -> str:

@@ -75,9 +75,11 @@ class Site:
         """The forecast that is asked for, counted, and on its way to the log unless nobody knows its meter."""
         made = self.service.forecast(asked)
         count(made)
-        if logged:
+        contested = self.service.is_contested(made)
+        # What is made of readings that were sent is no part of a comparison: whoever may ask could decide it.
+        if logged and not (contested and asked.readings is not None):
             self.live.written_behind.add(made, asked.now_s)
-            if self.service.is_contested(made):
+            if contested:
                 key = "beside", made.meter, made.task, made.origin_s, made.version
                 self.live.written_behind.again(key, partial(_beside, self.service, asked, made), asked.now_s)
         return made

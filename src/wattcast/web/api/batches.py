@@ -75,13 +75,13 @@ def _results(each: Each, numbers: list[int], wanted: list[float] | None, now_s: 
     names = each.first.steps.names
     places = [(name, names.index(name) + 1) for name in like.steps[0].quantiles]
     rows, moments = each.values.round(6).tolist(), iso_each(each.origins_s, each.first.zone)
-    results, log = {}, site().live.written_behind
+    results, log, contested = {}, site().live.written_behind, site().service.is_contested(each.first)
     ages = np.maximum(now_s - each.origins_s, 0).tolist()
     for place in np.flatnonzero(each.answered).tolist():
         row, moment = rows[place], moments[place]
         step = ForecastStep(moment, row[0], {name: row[at] for name, at in places})
         results[numbers[place]] = BatchResult(msgspec.structs.replace(like, origin=moment, steps=[step], data_age_s=ages[place]))
-        if logged:
+        if logged and not contested:
             log.again((like.meter, like.task, moment, like.version, *row), partial(each.forecast, place, now_s), now_s)
     count(each.first, len(results))
     return results
