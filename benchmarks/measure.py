@@ -15,6 +15,9 @@ from dataclasses import dataclass
 from importlib.metadata import distributions
 from pathlib import Path
 
+ROOT = Path(__file__).resolve().parent.parent
+# Above this, other work on the machine shifts what is measured.
+BUSY_CORES = 0.2
 LIBRARIES = {"wattcast", "numpy", "polars", "pandas", "scikit-learn", "xgboost-cpu", "xgboost", "lightgbm", "onnxruntime", "matplotlib"} | {
     "flask",
     "werkzeug",
@@ -78,6 +81,19 @@ def machine_facts() -> dict[str, object]:
         "python": platform.python_version(),
         "libraries": {found.name: found.version for found in distributions() if found.name.lower() in LIBRARIES},
     }
+
+
+def revision() -> str:
+    """The commit that is measured, with a mark where something tracked differs from it."""
+    said = subprocess.run(["git", "describe", "--always", "--dirty", "--abbrev=12"], cwd=ROOT, capture_output=True, text=True, check=False)
+    return said.stdout.strip() or "unknown"
+
+
+def other_cores() -> float:
+    """How many cores other work keeps busy while nothing is measured."""
+    began, busy = time.perf_counter(), busy_seconds()
+    time.sleep(1.0)
+    return (busy_seconds() - busy) / (time.perf_counter() - began)
 
 
 def environment() -> dict[str, str]:

@@ -9,12 +9,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import signal
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -22,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from measure import busy_seconds, machine_facts
+from measure import BUSY_CORES, machine_facts, other_cores, revision
 from rich.console import Console
 from rich.table import Table
 from served import figures, ours
@@ -32,14 +29,10 @@ from served.ingest import sent_to
 from served.load import CONNECTIONS, THREADS, Request, require_wrk
 from served.rivals import load_rivals
 from served.servers import GUNICORN, IN_MEMORY
-from served.trained import trained_store
+from served.trained import half_year, trained_store
 
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent
 RESULTS = HERE / "results"
-HALF_YEAR = "household_power_consumption_2007h1.zip"
-# Above this, other work on the machine shifts what is measured.
-BUSY_CORES = 0.2
 
 
 @dataclass(frozen=True)
@@ -94,7 +87,7 @@ def main() -> int:
     busy = max(busy, other_cores())
     if not asked.quick and not asked.only:
         write_results(run, wrk, busy)
-    console.print(*run.tables, figures.target_table(run.figures), sep="\n")
+    console.print(*run.tables, figures.target_table(run.figures, figures.TARGETS), sep="\n")
     if busy > BUSY_CORES:
         console.print(f"other work kept {busy:.1f} cores busy before or after: measure again on a quiet machine")
     return 0
@@ -107,14 +100,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="a short trial, whose figures say little")
     parser.add_argument("--only", action="append", choices=[*PARTS], help="one part; several times for several")
     return parser.parse_args()
-
-
-def half_year() -> Path:
-    """The real meter file. Exits where it is not there."""
-    found = Path(os.environ.get("WATTCAST_SHARED_DATA", ROOT.parent / "shared" / "data")).resolve() / HALF_YEAR
-    if not found.exists():
-        sys.exit(f"error: {found} is not there\nhint: set WATTCAST_SHARED_DATA to the folder with {HALF_YEAR}")
-    return found
 
 
 def load(run: Run) -> None:
@@ -191,19 +176,6 @@ def write_results(run: Run, wrk: str, busy: float) -> None:
     unfinished = RESULTS / "serving.json.part"
     unfinished.write_text(json.dumps(result, indent=1))
     unfinished.replace(RESULTS / "serving.json")
-
-
-def revision() -> str:
-    """The commit that is measured, with a mark where something tracked differs from it."""
-    said = subprocess.run(["git", "describe", "--always", "--dirty", "--abbrev=12"], cwd=ROOT, capture_output=True, text=True, check=False)
-    return said.stdout.strip() or "unknown"
-
-
-def other_cores() -> float:
-    """How many cores other work keeps busy while nothing is measured."""
-    began, busy = time.perf_counter(), busy_seconds()
-    time.sleep(1.0)
-    return (busy_seconds() - busy) / (time.perf_counter() - began)
 
 
 if __name__ == "__main__":

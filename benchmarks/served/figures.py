@@ -100,7 +100,7 @@ def rows_of(rounds: Rounds) -> list[dict[str, Any]]:
 
 def load_table(rounds: Rounds, cases: Mapping[str, Case]) -> Table:
     """Requests a second, ratio to bare Flask, p50 and p99."""
-    table = _table("Load: medians of the rounds", "case", "who", "requests/s", "of bare Flask", "p50 ms", "p99 ms")
+    table = table_of("Load: medians of the rounds", "case", "who", "requests/s", "of bare Flask", "p50 ms", "p99 ms")
     for case, name in rounds.loads:
         middle, ratio = rounds.middle(case, name), "" if name == "plain" else f"{rounds.ratio(case, name):.0%}"
         title = cases[case].title if name == "plain" else ""
@@ -112,7 +112,7 @@ def load_table(rounds: Rounds, cases: Mapping[str, Case]) -> Table:
 def rival_table(against: Against) -> Table:
     """The same model, everywhere: requests a second, what ours does over it, p50, p99, and memory."""
     headings = ("requests/s", "ours / theirs", "p50 ms", "p99 ms", "largest process MB", "all processes MB")
-    table = _table("The same heads in other servers: next minute, one reading", "who", *headings)
+    table = table_of("The same heads in other servers: next minute, one reading", "who", *headings)
     for case, name in against.rounds.loads:
         middle, memory = against.rounds.middle(case, name), against.memory_mb[name]
         ratio = f"{against.rounds.ratio(case, 'ours', name):.2f}" if name in NAMES else ""
@@ -123,17 +123,17 @@ def rival_table(against: Against) -> Table:
 
 def look_table(costs: Mapping[str, Cost]) -> Table:
     """Where the microseconds of an answer go."""
-    table = _table("Where the time of an answer goes, as shipped, without the network: microseconds", "part", *costs)
+    table = table_of("Where the time of an answer goes, as shipped, without the network: microseconds", "part", *costs)
     for part in PARTS:
         table.add_row(part, *(f"{cost.ms * 1e3 * cost.shares.get(part, 0.0):,.0f}" for cost in costs.values()))
     table.add_row("total", *(f"{cost.ms * 1e3:,.0f}" for cost in costs.values()))
     return table
 
 
-def target_table(figures: Mapping[str, float]) -> Table:
+def target_table(figures: Mapping[str, float], targets: Mapping[str, Target]) -> Table:
     """Every target, and whether it is met."""
-    table = _table("Targets", "figure", "measured", "target", "")
-    for name, target in TARGETS.items():
+    table = table_of("Targets", "figure", "measured", "target", "")
+    for name, target in targets.items():
         value = figures.get(name)
         verdict = "not measured" if value is None else "met" if target.met(value) else "MISSED"
         table.add_row(name, "" if value is None else _told(value), str(target), verdict)
@@ -144,9 +144,9 @@ def _told(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.3g}"
 
 
-def _table(title: str, *headings: str) -> Table:
+def table_of(title: str, *headings: str) -> Table:
     table = Table(title=title, title_justify="left")
-    words: Sequence[str] = ("case", "who", "part", "figure", "target", "")
+    words: Sequence[str] = ("case", "who", "part", "place", "action", "figure", "target", "")
     for heading in headings:
         table.add_column(heading, justify="left" if heading in words else "right")
     return table

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-from measure import environment
+from measure import ROOT, environment
 
 from served.rounds import Say
 
-ROOT = Path(__file__).resolve().parents[2]
+HALF_YEAR = "household_power_consumption_2007h1.zip"
 # What the pipeline reads beside the meter file.
 _COPIED = ("dvc.yaml", "params.yaml", ".dvcignore", ".gitignore", ".dvc/config", ".dvc/.gitignore")
+
+
+def half_year() -> Path:
+    """The real meter file. Exits where it is not there."""
+    found = Path(os.environ.get("WATTCAST_SHARED_DATA", ROOT.parent / "shared" / "data")).resolve() / HALF_YEAR
+    if not found.exists():
+        sys.exit(f"error: {found} is not there\nhint: set WATTCAST_SHARED_DATA to the folder with {HALF_YEAR}")
+    return found
 
 
 def trained_store(data: Path, cache: Path, say: Say) -> Path:
