@@ -7,7 +7,7 @@ LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-ha
        --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run remote test test-system fuzz lint lock data accuracy bench-heat-pump bench-little-history bench-pipeline bench-serving clean distclean
+.PHONY: help setup run remote test test-system fuzz lint lock data accuracy bench-heat-pump bench-lifecycle bench-little-history bench-pipeline bench-serving clean distclean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' Makefile
@@ -52,6 +52,9 @@ accuracy: .venv/.dev ## Score the published protocols of the UCI house (P=P2: on
 
 bench-heat-pump: .venv/.dev ## Forecast a simulated heat pump house with and without temperature
 	@exec .venv/bin/python benchmarks/heat_pump.py
+
+bench-lifecycle: .venv/.dev ## Kill, publish to, swap under load and start model stores (SEED=number; STORE=folder: models that are there; QUICK=1)
+	@exec .venv/bin/python benchmarks/lifecycle.py $${SEED:+--seed "$$SEED"} $${STORE:+--store "$$STORE"} $${QUICK:+--quick}
 
 bench-little-history: .venv/.dev ## Forecast simulated houses never seen, with 0 to 28 days of them known
 	@exec .venv/bin/python benchmarks/little_history.py

@@ -146,7 +146,7 @@ def _told(value: float) -> str:
 
 def table_of(title: str, *headings: str) -> Table:
     table = Table(title=title, title_justify="left")
-    words: Sequence[str] = ("case", "who", "part", "figure", "target", "")
+    words: Sequence[str] = ("case", "who", "part", "place", "action", "figure", "target", "")
     for heading in headings:
         table.add_column(heading, justify="left" if heading in words else "right")
     return table
