@@ -127,7 +127,7 @@ def arguments() -> argparse.Namespace:
     """What was asked for on the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--store", type=Path, help="a store of models that is there, instead of training on the real half year")
-    parser.add_argument("--seed", type=int, default=secrets.randbelow(2**32), help="of an earlier run, to draw the same moments of kills")
+    parser.add_argument("--seed", type=int, default=secrets.randbelow(2**32), help="of an earlier run: the same kills are drawn")
     parser.add_argument("--quick", action="store_true", help="a short trial, whose figures say little")
     parser.add_argument("--only", action="append", choices=[*PARTS], help="one part; several times for several")
     return parser.parse_args()
