@@ -128,3 +128,10 @@ def test_workers_that_are_never_told_are_refused(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("WATTCAST_WORKERS", "2")
     with pytest.raises(BadParams, match="WATTCAST_POLL=0 with WATTCAST_WORKERS=2"):
         load_settings()
+
+
+def test_trusted_keys_that_name_nothing_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A comma alone is no way to switch verification off."""
+    monkeypatch.setenv("WATTCAST_TRUSTED_KEYS", " , ")
+    with pytest.raises(BadParams, match="names no file"):
+        load_settings()

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from wattcast.access import Key
+from wattcast.forecasting.changes import Change
 from wattcast.forecasting.forecast import LoggedForecast, Served
-from wattcast.forecasting.registry import Change, Record, ServingManifest
+from wattcast.forecasting.registry import Record, ServingManifest
 from wattcast.forecasting.runs import PipelineRun
 from wattcast.forecasting.succession import Transition
 from wattcast.meter.arrivals import Batch, Changes, Counts, StoredMeter

@@ -9,7 +9,9 @@ import sys
 import threading
 from pathlib import Path
 
+import pytest
 import tiny
+from pairs import make_pair
 
 from wattcast.adapters.model_store import FileModelStore
 from wattcast.forecasting.registry import ServingManifest
@@ -85,3 +87,37 @@ def test_a_publisher_that_is_killed_locks_nobody_out(tmp_path: Path) -> None:
     holder.communicate()
     waiting.join(timeout=30)
     assert FileModelStore(tmp_path).manifest().meters == FIRST.meters
+
+
+SIGNED = """
+import sys
+from pathlib import Path
+from wattcast.adapters.wiring import connect
+from wattcast.config import load_settings
+from wattcast.forecasting.succession import Step
+store = connect(load_settings()).store
+print("ready", flush=True)
+sys.stdin.readline()
+for number in range(20):
+    store.change(lambda there: Step(there, "name"), at="now", by=sys.argv[1])
+"""
+
+
+def test_who_trusts_keys_loses_nothing_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four processes that sign and verify: the serial that one has seen is no reason to refuse what another is reading."""
+    private, public = make_pair(tmp_path, "ours")
+    for name, value in (("STORE", tmp_path / "store"), ("SIGNING_KEY", private), ("TRUSTED_KEYS", public)):
+        monkeypatch.setenv(f"WATTCAST_{name}", str(value))
+    rivals = [python(SIGNED, name) for name in ("anna", "bert", "carl", "dora")]
+    for rival in rivals:
+        assert rival.stdout is not None
+        assert rival.stdout.readline() == "ready\n"
+    for rival in rivals:
+        assert rival.stdin is not None
+        rival.stdin.write("go\n")
+        rival.stdin.flush()
+    for rival in rivals:
+        rival.communicate(timeout=60)
+    assert [rival.returncode for rival in rivals] == [0] * 4
+    assert [change.serial for change in FileModelStore(tmp_path / "store").history()] == list(range(80, 0, -1))
+    assert (tmp_path / "store" / ".seen-serial").read_text() in ("79", "80")

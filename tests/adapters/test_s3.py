@@ -211,7 +211,7 @@ def test_the_settings_choose_the_place(bucket: str, s3_server: str, tmp_path: Pa
     chosen = blobs(Settings(store=tmp_path, s3=bucket, s3_endpoint=s3_server, region="eu-west-1"))
     assert isinstance(chosen, Mirrored)
     chosen.put("serving.json", b"{}")
-    assert (tmp_path / "mirror" / "serving.json").read_bytes() == b"{}"
+    assert next(tmp_path.glob("mirror/*/serving.json")).read_bytes() == b"{}"
     assert S3Blobs(bucket, endpoint=s3_server).get("serving.json").data == b"{}"
     with pytest.raises(Unavailable, match="eu west"):
         blobs(Settings(store=tmp_path / "other", s3=bucket, s3_endpoint=s3_server, region="eu west")).get("serving.json")

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import cache
 from threading import Barrier
 
 import pytest
@@ -14,7 +15,8 @@ import tiny
 
 from wattcast.errors import BadBundle, RegistryConflict
 from wattcast.forecasting.bundle import open_bundle
-from wattcast.forecasting.registry import Move, Record, ServingManifest, Slot
+from wattcast.forecasting.changes import Move
+from wattcast.forecasting.registry import Record, ServingManifest, Slot
 from wattcast.forecasting.succession import Step, Transition
 from wattcast.meter.table import Meter
 from wattcast.ports import ModelStore
@@ -97,8 +99,16 @@ def test_an_empty_store_has_an_empty_manifest(models: ModelStore) -> None:
 
 
 def kept(models: ModelStore, number: int) -> str:
-    """The id of a bundle that is in the store."""
-    return models.put_bundle(b"bundle %d" % number)
+    """The id of a bundle that is in the store, with its record."""
+    bundle = models.put_bundle(b"bundle %d" % number)
+    models.put_record(replace(known(), bundle=bundle))
+    return bundle
+
+
+@cache
+def known() -> Record:
+    """What is known of a bundle, whichever."""
+    return tiny.record(tiny.bundle("day_ahead", "xgb"))
 
 
 def champion(bundle: str) -> Transition:
@@ -147,6 +157,8 @@ def test_a_refused_change_changes_nothing(models: ModelStore) -> None:
         change(models, refuse)
     with pytest.raises(RegistryConflict, match="bundle bbbbbbbbbbbb is not in the store any more"):
         change(models, champion("b" * 64))
+    with pytest.raises(RegistryConflict, match=r"the record of bundle [0-9a-f]{12} is not in the store any more"):
+        change(models, champion(models.put_bundle(b"without a record")))
     assert models.manifest() == there
     assert len(list(models.history())) == 1
 

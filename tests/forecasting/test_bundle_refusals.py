@@ -268,3 +268,10 @@ def test_another_id_is_refused(tiny_bundle: bytes) -> None:
     """A whole bundle under another's id is not the one asked for."""
     with pytest.raises(BadBundle, match="it was altered or torn"):
         open_bundle(tiny_bundle, expected_id="0" * 64)
+
+
+def test_a_bundle_without_a_model_is_refused(tiny_bundle: bytes) -> None:
+    """It would pass every other look, for it has nothing to replay."""
+    empty = tiny.repacked(tiny_bundle, change=lambda facts: facts.update(models=[]))
+    with pytest.raises(BadBundle, match="holds no model"):
+        open_bundle(empty)

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 import tiny
 
-from wattcast.errors import RegistryConflict
+from wattcast.errors import BadParams, RegistryConflict
+from wattcast.forecasting.choosing import application
 from wattcast.forecasting.registry import Record, ServingManifest, Slot
+from wattcast.forecasting.star import STAR
 from wattcast.forecasting.succession import Application, Step, challenge, end_challenge, name, promote, register, retire, rollback
 from wattcast.meter.table import Meter
 
@@ -129,3 +131,40 @@ def test_names_keep() -> None:
     assert "old" not in name(named, "winter", "").manifest.kept()
     with pytest.raises(RegistryConflict, match='no bundle is named "summer"'):
         name(named, "summer", "")
+
+
+def test_a_task_that_was_not_trained_goes_on() -> None:
+    """One that is skipped this time, and one that was not asked for, keep their champions; why is told."""
+    both = FIRST.with_slot(replace(slot("w"), task="week_ahead"))
+    skipped = Slot("day_ahead", "house", 3600, 24, tiny.LEVELS, ("daily_naive",), skipped="the file is too coarse")
+    step = applying(application(skipped, of(both), None), after=both)
+    assert (of(step).champion, step.manifest.slots["week_ahead/house"].champion) == ("a", "w")
+    assert step.moves[0].reasons == ("Not trained: the file is too coarse.",)
+
+
+def test_three_before_are_remembered() -> None:
+    """A service that holds bad champions back goes on with one of them: it is kept, and can be rolled back to."""
+    manifest = FIRST
+    for champion, against in (("b", "a"), ("c", "b"), ("d", "c"), ("e", "d")):
+        manifest = applying(Application(slot(champion), against, accepted=True, reasons=()), after=manifest).manifest
+    assert {"b", "c", "d", "e"} <= manifest.kept()
+    assert "a" not in manifest.kept()
+    for champion in ("d", "c", "b"):
+        manifest = rollback(manifest, "day_ahead", "house").manifest
+        assert of(manifest).champion == champion
+
+
+@pytest.mark.parametrize("share", [float("nan"), -0.1, 1.1])
+def test_a_share_is_a_share(share: float) -> None:
+    """Nothing else is written into a manifest."""
+    with pytest.raises(BadParams, match="cannot answer on"):
+        challenge(FIRST, record("x"), share)
+
+
+def test_who_cannot_be_challenged() -> None:
+    """Neither the model of all meters nor a slot where a baseline answers."""
+    with pytest.raises(RegistryConflict, match="where a baseline answers"):
+        challenge(FIRST.with_slot(replace(slot("a"), champion="")), record("x"), 0.0)
+    star = replace(slot("s"), meter=STAR)
+    with pytest.raises(RegistryConflict, match="the model of all meters cannot be challenged"):
+        challenge(FIRST.with_slot(star), replace(record("x"), meter=STAR), 0.0)

@@ -18,8 +18,9 @@ from wattcast.adapters.database import Database, DatabaseKeys
 from wattcast.adapters.model_store import FileModelStore
 from wattcast.config import Settings
 from wattcast.forecasting import succession
+from wattcast.forecasting.changes import Move
 from wattcast.forecasting.forecast import iso
-from wattcast.forecasting.registry import Move, Slot
+from wattcast.forecasting.registry import Slot
 from wattcast.web.app import create_app
 
 

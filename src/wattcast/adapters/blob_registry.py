@@ -9,6 +9,7 @@ from functools import partial
 
 from wattcast.errors import NotFound, RegistryConflict
 from wattcast.forecasting.runs import PipelineRun
+from wattcast.forecasting.star import STAR
 from wattcast.ports import Alias, Blobs
 
 _TRIES = 50
@@ -80,7 +81,10 @@ class BlobRegistry:
             blob = self._blobs.get(_name(task, meter))
         except NotFound:
             return _Known(), ""
-        return _Known(**json.loads(blob.data)), blob.version
+        try:
+            return _Known(**json.loads(blob.data)), blob.version
+        except (ValueError, TypeError) as cause:
+            raise RegistryConflict(f"{_name(task, meter)} cannot be read ({cause})", "delete it: the next run writes it anew") from cause
 
     def _change(self, task: str, meter: str, change: Callable[[_Known], object]) -> None:
         for left in reversed(range(_TRIES)):
@@ -96,4 +100,4 @@ class BlobRegistry:
 
 
 def _name(task: str, meter: str) -> str:
-    return f"registry/{task}-{meter}/versions.json"
+    return f"registry/{task}/versions.json" if meter == STAR else f"registry/{task}-{meter}/versions.json"

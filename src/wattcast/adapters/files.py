@@ -123,7 +123,8 @@ class FileBlobs:
 
     def entries(self, prefix: str) -> Iterator[Entry]:
         """Every file whose name begins so; one that is still being written has no name yet."""
-        for path in self._folder.rglob("*"):
+        within = self._folder / prefix.rpartition("/")[0]
+        for path in within.rglob("*"):
             name = path.relative_to(self._folder).as_posix()
             if name.startswith(prefix) and is_blob_name(name):
                 # Another process may have deleted it meanwhile.

@@ -19,16 +19,11 @@ from pathlib import Path
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from wattcast.adapters.files import FileBlobs
-from wattcast.adapters.seals import Seals
+from wattcast.adapters.seals import OlderThanSeen, Seals
 from wattcast.errors import BadBundle, NotFound, RegistryConflict
 from wattcast.forecasting.bundle import SUFFIX
-from wattcast.forecasting.registry import (
-    Change,
-    Record,
-    ServingManifest,
-    change_from_json,
-    change_to_json,
-)
+from wattcast.forecasting.changes import Change, change_from_json, change_to_json
+from wattcast.forecasting.registry import Record, ServingManifest
 from wattcast.forecasting.succession import Transition
 from wattcast.ports import Blobs
 
@@ -128,8 +123,9 @@ class BlobModelStore:
         name = hashlib.sha256(entry).hexdigest()
         following = replace(step.manifest, serial=change.serial, history=name)
         for bundle in sorted(following.kept() - manifest.kept()):
-            if not self.blobs.version(bundle_name(bundle)):
-                raise RegistryConflict(f"bundle {bundle[:12]} is not in the store any more", "register it again: make run")
+            for what, name_of in (("", bundle_name), ("the record of ", record_name)):
+                if not self.blobs.version(name_of(bundle)):
+                    raise RegistryConflict(f"{what}bundle {bundle[:12]} is not in the store any more", "register it again: make run")
         self.blobs.put(history_name(name), entry)
         try:
             self.blobs.swap(MANIFEST, self._seals.of_manifest(following), version)
@@ -138,6 +134,13 @@ class BlobModelStore:
         return following
 
     def _manifest(self) -> tuple[ServingManifest, str]:
+        try:
+            return self._read()
+        except OlderThanSeen:
+            # Read before another process read the one that follows: what is there now is that one.
+            return self._read()
+
+    def _read(self) -> tuple[ServingManifest, str]:
         try:
             there = self.blobs.get(MANIFEST)
         except NotFound:

@@ -131,6 +131,9 @@ class S3Blobs:
             raise Unavailable(f"{where} cannot be asked for: {cause}", _CREDENTIALS) from cause
         except own.BotoCoreError as cause:
             raise Unavailable(f"{where} cannot be reached: {cause}", _NETWORK) from cause
+        except (LookupError, RecursionError) as cause:
+            # A page of a proxy, or redirections without end: something else than S3 answers.
+            raise Unavailable(f"{where} is answered by something that is no S3 ({cause!r:.100})", _NETWORK) from cause
 
 
 def _refusal(where: str, name: str, said: dict[str, str]) -> WattcastError:

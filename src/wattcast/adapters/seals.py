@@ -6,15 +6,17 @@ both or neither. The serving manifest's holds a signature of all of it, its seri
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wattcast.adapters.files import write_atomically
-from wattcast.errors import BadBundle, RegistryConflict
+from wattcast.errors import BadBundle, RegistryConflict, Unavailable
 from wattcast.forecasting.bundle import SUFFIX
 from wattcast.forecasting.registry import (
     Record,
@@ -93,16 +95,38 @@ class Seals:
         return manifest
 
 
+class OlderThanSeen(RegistryConflict):
+    """A serving manifest older than one that was trusted here; or another process read the next one in between."""
+
+
 def _refuse_older(serial: int, seen: Path) -> None:
+    hint = f"publish again; where that is meant, delete {seen}"
+    with _alone(seen):
+        try:
+            latest = int(seen.read_text("ascii"))
+        except FileNotFoundError:
+            latest = 0
+        except (OSError, ValueError) as cause:
+            raise RegistryConflict(f"{seen} does not hold the highest serial seen here ({cause})", hint) from cause
+        if serial < latest:
+            said = f"the serving manifest has serial {serial}, though {latest} was seen here"
+            raise OlderThanSeen(f"{said}: an old one was put back, or the store was emptied", hint)
+        if serial > latest:
+            write_atomically(seen, str(serial).encode())
+
+
+@contextmanager
+def _alone(seen: Path) -> Iterator[None]:
+    """One process at a time; the lock dies with it."""
+    lock = seen.with_name(f"{seen.name}.lock")
     try:
-        latest = int(seen.read_text("ascii"))
-    except (OSError, ValueError):
-        latest = 0
-    if serial < latest:
-        said = f"the serving manifest has serial {serial}, though {latest} was seen here: an old one was put back, or the store was emptied"
-        raise RegistryConflict(said, f"publish again; where that is meant, delete {seen}")
-    if serial > latest:
-        write_atomically(seen, str(serial).encode())
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        held = lock.open("w")
+    except OSError as cause:
+        raise Unavailable(f"{lock} cannot be written: {cause.strerror or cause}", "check the folder and its permissions") from cause
+    with held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
 
 
 def _files(bundle_id: str, facts: dict[str, Any]) -> dict[str, str]:

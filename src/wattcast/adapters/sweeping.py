@@ -23,7 +23,9 @@ def swept(store: BlobModelStore, before_s: float) -> Iterator[Entry]:
     for entry in unnamed(store, before_s):
         if store.version() != version:
             version, named = store.version(), _named(store)
-        if entry.name not in named:
+        # Whoever put it again since is about to publish it.
+        now = next((each for each in store.blobs.entries(entry.name) if each.name == entry.name), None)
+        if entry.name not in named and now is not None and now.modified_s == entry.modified_s:
             store.blobs.delete(entry.name)
             yield entry
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 # Below the folder of the store, so that a store that was there before is never mixed with what a bucket holds.
 _MIRROR = "mirror"
+_DIGITS = 12
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ def seals(settings: Settings) -> Seals:
 
     signer = Signer.from_file(settings.signing_key) if settings.signing_key else None
     trust = Trust.from_files(settings.trusted_key_files) if settings.trusted_key_files else None
-    return Seals(signer, trust, settings.signature_days, settings.store / ".seen-serial")
+    return Seals(signer, trust, settings.signature_days, _folder(settings) / ".seen-serial")
 
 
 def blobs(settings: Settings) -> Blobs:
@@ -68,7 +70,11 @@ def blobs(settings: Settings) -> Blobs:
 
 def _folder(settings: Settings) -> Path:
     """Where bytes of the model store are on this machine."""
-    return settings.store / _MIRROR if settings.s3_url else settings.store
+    if not settings.s3_url:
+        return settings.store
+    # What one bucket holds is never taken for another's.
+    place = hashlib.sha256(f"{settings.s3_endpoint} {settings.s3_url}".encode()).hexdigest()
+    return settings.store / _MIRROR / place[:_DIGITS]
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,12 @@ import typer
 
 from wattcast.cli.console import AsJson, print_json, say, say_aside
 from wattcast.cli.options import Store, settings_of
-from wattcast.errors import RegistryConflict, Unavailable
+from wattcast.cli.registering import changed
+from wattcast.errors import RegistryConflict, Unavailable, WattcastError, explain
 
 if TYPE_CHECKING:
     from wattcast.adapters.wiring import Live, Services
-    from wattcast.forecasting.registry import Slot
+    from wattcast.forecasting.registry import ServingManifest, Slot
     from wattcast.monitoring.comparison import Comparison
 
 Task = Annotated[str, typer.Option(help="Task, as params.yaml calls it. Without it, every one with a challenger.")]
@@ -40,11 +41,18 @@ def compare(*, task: Task = "", meter: OfMeter = "", plots: Plots = None, store:
     if not slots:
         raise RegistryConflict("nobody challenges a champion here", "wattcast registry challenge ID names a challenger")
     live = connect_live(settings, services.snapshots)
+    speak, found = say_aside if json else say, {}
     try:
-        found = {slot.key: (slot, _compared(slot, services, live)) for slot in slots}
+        for slot in slots:
+            try:
+                found[slot.key] = slot, _compared(slot, services, live)
+            except WattcastError as refusal:
+                # One that cannot be compared keeps no other from it.
+                say_aside(f"{slot.key}: {explain(refusal)}")
     finally:
         live.close()
-    speak = say_aside if json else say
+    if not found:
+        raise Unavailable("nothing could be compared", "the lines above say why")
     for slot, comparison in found.values():
         _tell(slot, comparison, plots, speak)
         if settings.promote_winners and comparison.winner:
@@ -78,17 +86,19 @@ def _tell(slot: Slot, comparison: Comparison, plots: Path | None, speak: Callabl
 
 def _follow_up(slot: Slot, comparison: Comparison, services: Services, speak: Callable[[str], None]) -> None:
     """Have a challenger that won take over, and end the challenge of one that lost."""
-    from wattcast.adapters.provenance import who_when
-    from wattcast.forecasting.succession import end_challenge, promote
+    from wattcast.forecasting.succession import Step, end_challenge, promote
 
     record, kept = services.store.record(slot.challenger), services.store
     why = f"{comparison.verdict} won after {len(comparison.days)} days: {comparison.better:+.1%} of the champion's error saved"
-    if comparison.winner == "challenger":
-        kept.change(lambda manifest: promote(manifest, record, (why,)), **who_when(), why="it won the comparison")
-        speak(f"  {slot.challenger[:12]} is the champion now")
-    else:
-        kept.change(lambda manifest: end_challenge(manifest, slot.task, slot.meter), **who_when(), why=why)
-        speak(f"  {slot.challenger[:12]} challenges no more")
+
+    def transition(manifest: ServingManifest) -> Step:
+        now = manifest.slot(slot.task, slot.meter)
+        if now is None or (now.champion, now.challenger) != (slot.champion, slot.challenger):
+            raise RegistryConflict(f"others contend for {slot.key} meanwhile", "compare again")
+        return promote(manifest, record, (why,)) if comparison.winner == "challenger" else end_challenge(manifest, slot.task, slot.meter)
+
+    changed(kept, transition, why, speak)
+    speak(f"  {slot.challenger[:12]} {'is the champion now' if comparison.winner == 'challenger' else 'challenges no more'}")
 
 
 def _values(slot: Slot, comparison: Comparison) -> dict[str, Any]:

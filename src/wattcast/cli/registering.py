@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +17,8 @@ from wattcast.errors import BadParams
 
 if TYPE_CHECKING:
     from wattcast.adapters.model_store import BlobModelStore
-    from wattcast.forecasting.registry import Move, Record, ServingManifest
+    from wattcast.forecasting.changes import Move
+    from wattcast.forecasting.registry import Record, ServingManifest
     from wattcast.forecasting.succession import Transition
 
 Bundle = Annotated[str, typer.Argument(metavar="ID", help="A model: its id, the beginning of it, or its name.", show_default=False)]
@@ -34,6 +37,8 @@ def found_in(manifest: ServingManifest, text: str) -> str:
     """The id of the model that is meant: by its name, or by the first digits of its id among those that are kept."""
     if text in manifest.names:
         return manifest.names[text]
+    if re.fullmatch("[0-9a-f]{64}", text):
+        return text
     known = sorted(bundle for bundle in manifest.kept() if text and bundle.startswith(text))
     if len(known) != 1:
         said = f"{len(known)} models begin with {text}" if known else f"no model is called {text}, and none that is kept begins so"
@@ -46,7 +51,7 @@ def record_of(kept: BlobModelStore, text: str) -> Record:
     return kept.record(found_in(kept.manifest(), text))
 
 
-def changed(kept: BlobModelStore, transition: Transition, why: str) -> None:
+def changed(kept: BlobModelStore, transition: Transition, why: str, speak: Callable[[str], None] = say) -> None:
     """Make a change, have it seen where people look, and say what it was."""
     from wattcast.adapters.provenance import who_when
     from wattcast.adapters.tracking import follow
@@ -56,7 +61,7 @@ def changed(kept: BlobModelStore, transition: Transition, why: str) -> None:
     touched = {(move.task, move.meter) for move in change.moves}
     slots = [slot for slot in manifest.slots.values() if (slot.task, slot.meter) in touched]
     follow(settings_of(), kept, slots, say_aside)
-    say("\n".join([f"serving manifest {manifest.serial}", *(f"  {in_words(move)}" for move in change.moves)]))
+    speak("\n".join([f"serving manifest {manifest.serial}", *(f"  {in_words(move)}" for move in change.moves)]))
 
 
 def in_words(move: Move) -> str:

@@ -85,7 +85,8 @@ def promote(
         raise BadRequest("--force wants a reason", 'say why, for the history: --reason "..."')
 
     def transition(manifest: ServingManifest) -> succession.Step:
-        champion = manifest.slots[f"{record.task}/{record.meter}"].champion
+        slot = manifest.slot(record.task, record.meter)
+        champion = slot.champion if slot else ""
         reasons = (f"forced: {reason}",) if force else _proved(record, champion)
         return succession.promote(manifest, record, reasons)
 

@@ -90,6 +90,13 @@ class Settings(BaseSettings):
             raise BadParams(f"{variable}={key} names a pickle", "pickles are retrained, never converted: make run, then unset the variable")
         return key
 
+    @field_validator("trusted_keys")
+    @classmethod
+    def _names_some(cls, names: str) -> str:
+        if names and not names.replace(",", "").strip():
+            raise BadParams(f'WATTCAST_TRUSTED_KEYS="{names}" names no file', "name the .pub files, or unset it: then nothing is verified")
+        return names
+
     @model_validator(mode="after")
     def _all_workers_look(self) -> Settings:
         if self.poll == 0 and self.workers > 1:

@@ -167,6 +167,8 @@ def _read(data: bytes, which: Literal["all", "needed", "none"]) -> tuple[Manifes
         facts = json.loads(archive.read(_MANIFEST))
         _refuse_foreign_format(facts)
         manifest = _ADAPTER.validate_python(facts)
+        if not manifest.models:
+            raise BadBundle("the file holds no model", _AGAIN)
         names = set(archive.namelist()) - {_MANIFEST}
         _refuse_foreign_members(names)
         needed = {_GOLDEN, *(model.graph for model in manifest.models)}

@@ -57,8 +57,8 @@ def application(slot: Slot, there: Slot | None, verdict: Verdict | None) -> Appl
     """The slot as it applies for the place of the one that is there. verdict: of its champion beside that one's; None: there is none."""
     against = there.champion if there else ""
     if verdict is None:
-        reasons = () if slot.skipped else ("No family beat the baselines.",)
-        return Application(slot, against, accepted=not against or bool(slot.skipped), reasons=reasons)
+        reasons = (f"Not trained: {slot.skipped}.",) if slot.skipped else ("No family beat the baselines.",)
+        return Application(slot, against, accepted=not against, reasons=reasons)
     # A champion that stays brings what else was trained with it.
     return Application(slot, against, accepted=verdict.promote or against in ("", slot.champion), reasons=verdict.reasons)
 

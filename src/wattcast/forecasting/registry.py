@@ -1,11 +1,10 @@
-"""What is known of each bundle (records), which bundles answer (the serving manifest) and how it came to that (changes), as values."""
+"""What is known of each bundle (records), and which bundles answer (the serving manifest), as values with no place of their own."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_json
@@ -47,6 +46,10 @@ class Record:
     verdict: Verdict | None = None
 
 
+# Slots before this one that a slot remembers: a service that holds several bad champions back answers from one of them.
+_REMEMBERED = 3
+
+
 @dataclass(frozen=True)
 class Slot:
     """Who answers for one (task, meter): every family's bundle by its name, the champion among them, and who answered before.
@@ -78,6 +81,10 @@ class Slot:
         unknown = set(self.baselines) - set(baseline_names())
         if unknown or min(self.step_s, self.horizon) < 1 or 0.5 not in self.levels:
             raise BadParams(f"slot {self.task}/{self.meter} has no step, horizon, median or known baseline", "register the meter again")
+        if not 0 <= self.share <= 1:
+            raise BadParams(
+                f"a challenger of {self.task}/{self.meter} cannot answer on {self.share:g} of the days", "give a share from 0 to 1"
+            )
 
     @property
     def key(self) -> str:
@@ -124,14 +131,19 @@ class Slot:
 
     def kept(self) -> list[str]:
         """Every bundle that the slot may yet need: those it names, those it named before, and the candidate."""
-        return _each((*self.named(), *(self.before.named() if self.before else ()), self.candidate))
+        return _each((*self.named(), *(self.before.kept() if self.before else ()), self.candidate))
 
     def after(self, old: Slot | None) -> Slot:
         """This slot in the place of the old one, which it remembers where another champion answered there."""
         # A slot whose families were all vetoed has no champion, but remembers the last one.
         line = (old, old.before) if old else ()
         before = next((slot for slot in line if slot and slot.champion not in ("", self.champion)), None)
-        return replace(self, before=before and replace(before.without(before.candidate, before.challenger), before=None))
+        return replace(self, before=before and before.remembered())
+
+    def remembered(self, count: int = _REMEMBERED) -> Slot:
+        """This slot as one that comes after it remembers it, and so many slots before it less one."""
+        alone = self.without(self.candidate, self.challenger)
+        return replace(alone, before=self.before.remembered(count - 1) if self.before and count > 1 else None)
 
     def without(self, *bundles: str) -> Slot:
         """This slot with none of these as challenger or candidate."""
@@ -181,37 +193,7 @@ class ServingManifest:
         return {bundle for slot in self.slots.values() for bundle in slot.kept()} | set(self.names.values())
 
 
-Action = Literal["register", "promote", "rollback", "retire", "challenge", "name", "sign"]
-
-
-@dataclass(frozen=True)
-class Move:
-    """What a change did to one slot: its champion before and after it, empty for none, and why, in words."""
-
-    task: str
-    meter: str
-    before: str
-    after: str
-    reasons: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Change:
-    """One entry of the history. serial: of the manifest that it led to; earlier: the SHA-256 of the entry before it, empty for the first.
-
-    A manifest names its latest entry and each entry the one before, so that none can be left out or altered unseen.
-    """
-
-    serial: int
-    action: Action
-    at: str
-    by: str
-    why: str
-    moves: tuple[Move, ...] = ()
-    earlier: str = ""
-
-
-_RECORD, _MANIFEST, _CHANGE = TypeAdapter(Record), TypeAdapter(ServingManifest), TypeAdapter(Change)
+_RECORD, _MANIFEST = TypeAdapter(Record), TypeAdapter(ServingManifest)
 
 
 def record_to_json(record: Record) -> bytes:
@@ -239,18 +221,3 @@ def manifest_from_json(data: bytes) -> ServingManifest:
     except (ValidationError, BadParams) as cause:
         hint = "move serving.json away and register the models again: make run"
         raise RegistryConflict(f"the serving manifest cannot be read ({str(cause).splitlines()[0]})", hint) from cause
-
-
-def change_to_json(change: Change) -> bytes:
-    """The entry as JSON bytes."""
-    return to_json(change, indent=1)
-
-
-def change_from_json(data: bytes) -> Change:
-    """The entry in these bytes. Raises RegistryConflict when they are none."""
-    try:
-        return _CHANGE.validate_json(data)
-    except ValidationError as cause:
-        raise RegistryConflict(
-            f"an entry of the history cannot be read ({str(cause).splitlines()[0]})", "restore it from a backup"
-        ) from cause

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from wattcast.errors import RegistryConflict
-from wattcast.forecasting.registry import Action, Move, Record, ServingManifest, Slot
-from wattcast.forecasting.star import with_star
+from wattcast.forecasting.changes import Action, Move
+from wattcast.forecasting.registry import Record, ServingManifest, Slot
+from wattcast.forecasting.star import STAR, with_star
 from wattcast.meter.table import Meter
 
 
@@ -58,7 +59,10 @@ def register(manifest: ServingManifest, meter: Meter, applications: list[Applica
         else:
             slots.append(replace(there, candidate=one.slot.champion))
         moves.append(Move(one.slot.task, one.slot.meter, champion, slots[-1].champion, one.reasons))
-    return Step(manifest.with_slots(meter, slots), "register", tuple(moves))
+    tasks = {one.slot.task for one in applications}
+    # A task that was not asked for this time goes on as it is.
+    others = [slot for slot in manifest.slots.values() if slot.meter == meter.id and slot.task not in tasks]
+    return Step(manifest.with_slots(meter, [*slots, *others]), "register", tuple(moves))
 
 
 def register_star(manifest: ServingManifest, slot: Slot) -> Step:
@@ -110,6 +114,9 @@ def retire(manifest: ServingManifest, bundle: str) -> Step:
 def challenge(manifest: ServingManifest, record: Record, share: float) -> Step:
     """The bundle forecasts beside the champion, and answers on this share of the days. Raises RegistryConflict where it is champion."""
     slot = _slot(manifest, record.task, record.meter)
+    if record.meter == STAR or not slot.champion:
+        said = "the model of all meters" if record.meter == STAR else f"{slot.key}, where a baseline answers,"
+        raise RegistryConflict(f"{said} cannot be challenged", "challenge the champion of a meter")
     if record.bundle == slot.champion:
         raise RegistryConflict(f"{record.bundle[:12]} is the champion of {slot.key}", "name another one")
     words = (f"answers on {share:.0%} of the days" if share else "forecasts in the shadow",)

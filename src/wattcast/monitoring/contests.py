@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from wattcast.errors import RegistryConflict
-from wattcast.forecasting.registry import Change, Record, Slot
+from wattcast.forecasting.changes import Change
+from wattcast.forecasting.registry import Record, Slot
 from wattcast.monitoring.comparison import Comparison, Contest
 
 
@@ -19,7 +20,7 @@ def contest_of(slot: Slot, champion: Record, changes: Iterable[Change]) -> Conte
         raise RegistryConflict(f"nobody challenges the champion of {slot.key}", "wattcast registry challenge ID names a challenger")
     for change in changes:
         if any((move.task, move.meter) == (slot.task, slot.meter) and _begins(change, move.before != move.after) for move in change.moves):
-            promised = next(iter(champion.tests.values())).mae
+            promised = next((score.mae for score in champion.tests.values()), float("nan"))
             return Contest(slot.champion, slot.challenger, int(datetime.fromisoformat(change.at).timestamp()), promised)
     raise RegistryConflict(f"the history does not say since when {slot.challenger[:12]} challenges", "name it once more")
 

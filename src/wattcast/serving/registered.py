@@ -47,7 +47,8 @@ class Loaded:
 class RegisteredModels:
     """What the serving manifest named when `load` was called. version: of all that answers, another for any other model.
 
-    held_back: "task/meter" -> why the champion that was published for it does not answer, and who answered before still does.
+    held_back: "task/meter" -> why the champion that was published for it does not answer, and who answered before still does. unread:
+    whether something was refused only because the store did not answer.
     """
 
     def __init__(self, store: ModelStore) -> None:
@@ -57,6 +58,7 @@ class RegisteredModels:
         self.refused: dict[str, str] = {}
         self.loaded: dict[str, Loaded] = {}
         self.held_back: dict[str, str] = {}
+        self.unread = False
         self.version = ""
 
     def load(self, before: RegisteredModels | None = None) -> None:
@@ -95,6 +97,7 @@ class RegisteredModels:
                 self.models(bundle_id)
         except (BadBundle, RegistryConflict, Unavailable) as cause:
             self.refused[bundle_id] = cause.message
+            self.unread = self.unread or isinstance(cause, Unavailable)
 
     def _hold_back(self, before: RegisteredModels) -> None:
         """Have who answered go on where a champion was published that is refused."""

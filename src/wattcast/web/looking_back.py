@@ -15,7 +15,8 @@ from typing import Literal, TypeVar
 
 from wattcast.adapters.wiring import Live
 from wattcast.errors import WattcastError
-from wattcast.forecasting.registry import Change, Record, Slot
+from wattcast.forecasting.changes import Change
+from wattcast.forecasting.registry import Record, Slot
 from wattcast.meter.clock import DAY_S
 from wattcast.meter.table import MeterTable
 from wattcast.monitoring.accuracy import WINDOWS_S, Accuracy, accuracy

@@ -6,7 +6,8 @@ from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 
 from wattcast.errors import BadRequest, WattcastError
-from wattcast.forecasting.registry import Move, Record, Slot
+from wattcast.forecasting.changes import Move
+from wattcast.forecasting.registry import Record, Slot
 from wattcast.meter.table import Meter
 from wattcast.web import models_views, views
 from wattcast.web.looking_back import roles_of

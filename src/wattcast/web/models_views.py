@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from wattcast.forecasting.baselines import TITLES
+from wattcast.forecasting.changes import Change, Move
 from wattcast.forecasting.families import family_of
 from wattcast.forecasting.forecast import TIERS
 from wattcast.forecasting.promotion import Verdict
-from wattcast.forecasting.registry import Change, Move, Record, Slot
+from wattcast.forecasting.registry import Record, Slot
 from wattcast.forecasting.windows import Errors
 from wattcast.meter.clock import DAY_S
 from wattcast.monitoring.accuracy import EVERY_LEAD, Accuracy

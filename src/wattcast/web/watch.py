@@ -39,10 +39,10 @@ class Watch:
                 log.exception("the look for published models failed")
 
 
-def look(current: Current) -> bool:
+def look(current: Current, *, at_once: bool = False) -> bool:
     """Take what was published, and tell of it where something changed; whether another service answers now."""
     before = current.fault
-    changed = current.refresh(time.monotonic())
+    changed = current.refresh(time.monotonic(), at_once=at_once)
     if changed:
         log.info("models swapped", serial=current.service.manifest.serial)
     if current.fault and current.fault != before:

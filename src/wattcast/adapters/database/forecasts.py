@@ -163,11 +163,19 @@ class WrittenBehind:
                 self.lost += self.waiting
                 return
 
+    def _made(self, one: _Waiting) -> Forecast | None:
+        """The forecast; None where there is none. One that cannot be made is lost, and keeps no other from the log."""
+        try:
+            return one.make()
+        except Exception:  # noqa: BLE001 (whatever it is: the thread that writes the log must not end)
+            self.lost += 1
+            return None
+
     def _try(self) -> None:
         with self._lock:
             taken, self._waiting = self._waiting, {}
         try:
-            made = ((one.make(), one) for one in taken.values())
+            made = ((self._made(one), one) for one in taken.values())
             self._log.add([Served(forecast, one.first_s, one.last_s, one.times) for forecast, one in made if forecast is not None])
         except Unavailable as cause:
             self.fault = cause.message

@@ -17,7 +17,7 @@ def refresh() -> Refreshed:
     why, is told to a key for all meters alone.
     """
     current = site().current
-    swapped = look(current)
+    swapped = look(current, at_once=True)
     told = all_is_told()
     held_back, fault = (dict(current.service.held_back), current.fault) if told else ({}, "")
     return Refreshed(current.service.manifest.serial, swapped, held_back, fault)

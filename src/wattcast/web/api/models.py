@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from wattcast.errors import BadBundle, NotFound, RegistryConflict, Unavailable
+from wattcast.forecasting.changes import Change
 from wattcast.forecasting.forecast import iso
 from wattcast.forecasting.metrics import Score
 from wattcast.forecasting.promotion import Verdict
-from wattcast.forecasting.registry import Change, Record, Slot
+from wattcast.forecasting.registry import Record, Slot
 from wattcast.web.api.answers.models import Changed, Changes, Errors, Judged, ModelDetails, Models, ModelScore, ModelSummary, Moved
 from wattcast.web.api.asked import ChangesAsked
 from wattcast.web.api.operations import operation
