@@ -47,3 +47,18 @@ def test_what_is_being_written_is_deleted_too(database: Database) -> None:
     deleting.join()
     behind.close()
     assert log.latest("barn", "", 9) == []
+
+
+def test_one_that_cannot_be_made_keeps_no_other_from_the_log(database: Database) -> None:
+    """Whatever it raises: it is counted as lost, the others are written, and the thread goes on."""
+    log = DatabaseForecasts(database)
+    behind = WrittenBehind(log, every_s=0.0)
+
+    def broken() -> Forecast:
+        raise ZeroDivisionError
+
+    behind.again("broken", broken, NOW_S)
+    behind.add(forecast(), NOW_S)
+    behind.close()
+    assert (behind.lost, len(log.latest("barn", "", 9))) == (1, 1)
+    assert behind.waiting == 0
