@@ -13,7 +13,7 @@ from wattcast.adapters.wiring import Services, connect
 from wattcast.config import load_settings
 from wattcast.errors import BadBundle, BadParams
 from wattcast.forecasting.choosing import slot_of
-from wattcast.forecasting.succession import Step
+from wattcast.forecasting.succession import Step, promote
 from wattcast.serving import Ask, Current
 
 TASK = "day_ahead"
@@ -76,6 +76,19 @@ def test_a_serving_manifest_counts_over_the_keys(blobs: S3Blobs) -> None:
     made = models.change(lambda manifest: Step(manifest.with_slots(house, [slot]), "register"), at="now", by="tests")
     assert made.serial == 1
     assert set(running().service.slot(TASK, "house").families) == {"lgbm"}
+
+
+def test_the_first_change_goes_on_from_the_keys(blobs: S3Blobs) -> None:
+    """A family of theirs is promoted: the files are in the store from then on, and the variables say nothing any more."""
+    models = services().store
+    slot = models.manifest().slots["day_ahead/house"]
+    other = next(bundle for bundle in slot.families.values() if bundle != slot.champion)
+    made = models.change(lambda manifest: promote(manifest, models.record(other), ("tried",)), at="now", by="tests")
+    assert (made.serial, made.slots["day_ahead/house"].previous) == (1, slot.champion)
+    for name in KEYS.values():
+        blobs.delete(name)
+    service = running().service
+    assert (service.refused, service.slot(TASK, "house").champion) == ({}, other)
 
 
 def test_what_is_not_signed_is_refused_all_the_same(blobs: S3Blobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

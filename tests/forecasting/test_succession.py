@@ -118,6 +118,12 @@ def test_retired_is_named_nowhere() -> None:
         assert bundle not in retire(second, bundle).manifest.kept()
     contested = challenge(second, record("x"), 0.25).manifest
     assert "x" not in retire(contested, "x").manifest.kept()
+    # A family that only the slot before names does not come back with it.
+    gone = retire(second, "a-rf")
+    assert gone.moves[0].before == gone.moves[0].after == "b"
+    assert dict(of(rollback(gone.manifest, "day_ahead", "house")).families) == {"xgb": "a"}
+    # Who contends goes on through a rollback.
+    assert of(rollback(contested, "day_ahead", "house")).challenger == "x"
     with pytest.raises(RegistryConflict, match="is the champion of day_ahead/house"):
         retire(second, "b")
     with pytest.raises(RegistryConflict, match="no slot names"):
@@ -129,6 +135,9 @@ def test_names_keep() -> None:
     named = name(FIRST, "winter", "old").manifest
     assert "old" in named.kept()
     assert "old" not in name(named, "winter", "").manifest.kept()
+    for word in ("", "a b", "two\nlines", "0123456789ab"):
+        with pytest.raises(RegistryConflict, match="is no name for a model"):
+            name(FIRST, word, "old")
     with pytest.raises(RegistryConflict, match='no bundle is named "summer"'):
         name(named, "summer", "")
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 
-from wattcast.adapters.model_store import BlobModelStore
+from wattcast.adapters.model_store import MANIFEST, BlobModelStore
 from wattcast.adapters.seals import Seals
 from wattcast.errors import BadBundle, BadParams, NotFound, RegistryConflict
 from wattcast.forecasting.baselines import Fallback, climatological_profile
 from wattcast.forecasting.bundle import Bundle, manifest_of, open_bundle
 from wattcast.forecasting.choosing import choose_champion
 from wattcast.forecasting.registry import Record, ServingManifest, Slot
+from wattcast.forecasting.succession import Transition
 from wattcast.meter.quality import QualityReport
 from wattcast.ports import Blobs
 
@@ -33,11 +34,22 @@ class KeyedModelStore(BlobModelStore):
         """Another one for any other serving manifest, or other files that keys name."""
         return super().version() or " ".join(self.blobs.version(name) for name in self._keys.values()).strip()
 
-    def manifest(self) -> ServingManifest:
-        """The serving manifest; where there is none, one of the files that keys name. Raises BadParams for a key that names none."""
-        there = super().manifest()
-        if there.serial:
-            return there
+    def change(self, transition: Transition, *, at: str, by: str, why: str = "") -> ServingManifest:
+        """As every model store does. The first change takes the files that keys name into the store, and goes on from there."""
+        if not self.blobs.version(MANIFEST):
+            self.manifest()
+            for bundle, data in self._named.items():
+                record = self.record(bundle)
+                self.put_bundle(data)
+                self.put_record(record)
+        return super().change(transition, at=at, by=by, why=why)
+
+    def _manifest(self) -> tuple[ServingManifest, str]:
+        there, version = super()._manifest()
+        return (there, version) if version else (self._of_keys(there), version)
+
+    def _of_keys(self, there: ServingManifest) -> ServingManifest:
+        """What the files that keys name make of an empty manifest. Raises BadParams for a key that names none."""
         self._named = {hashlib.sha256(data).hexdigest(): data for data in map(self._file, self._keys)}
         records = [self.record(bundle) for bundle in self._named]
         slots: dict[tuple[str, str], list[Record]] = {}

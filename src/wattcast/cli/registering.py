@@ -13,7 +13,7 @@ import typer
 
 from wattcast.cli.console import say, say_aside
 from wattcast.cli.options import settings_of
-from wattcast.errors import BadParams
+from wattcast.errors import BadParams, RegistryConflict
 
 if TYPE_CHECKING:
     from wattcast.adapters.model_store import BlobModelStore
@@ -49,6 +49,26 @@ def found_in(manifest: ServingManifest, text: str) -> str:
 def record_of(kept: BlobModelStore, text: str) -> Record:
     """What is known of the model that is meant."""
     return kept.record(found_in(kept.manifest(), text))
+
+
+def refuse_misfit(kept: BlobModelStore, record: Record) -> None:
+    """Raise RegistryConflict where the model forecasts in another shape than its task does now: it could never answer."""
+    from wattcast.forecasting.bundle import manifest_of
+
+    slot = kept.manifest().slot(record.task, record.meter)
+    if slot is None:
+        return
+    own = manifest_of(kept.bundle(record.bundle), record.bundle)
+    shapes = {
+        "resolution": (f"{own.step_s} s", f"{slot.step_s} s"),
+        "horizon": (own.horizon, slot.horizon),
+        "quantiles": (own.levels, slot.levels),
+        "time of day": (own.models[0].spec.gate_s, slot.gate_s),
+    }
+    for what, (ours, theirs) in shapes.items():
+        if ours != theirs:
+            said = f"{record.bundle[:DIGITS]} has {what} {ours}, and {slot.key} has {theirs}"
+            raise RegistryConflict(said, "train again with the params of now: wattcast pipeline")
 
 
 def changed(kept: BlobModelStore, transition: Transition, why: str, speak: Callable[[str], None] = say) -> None:

@@ -15,7 +15,7 @@ from wattcast.cli.comparing import compare
 from wattcast.cli.console import AsJson, explained, print_json, say, stdout, table
 from wattcast.cli.keeping import gc, name, sign
 from wattcast.cli.options import Store
-from wattcast.cli.registering import DIGITS, Bundle, Reason, changed, found_in, in_words, opened, record_of
+from wattcast.cli.registering import DIGITS, Bundle, Reason, changed, found_in, in_words, opened, record_of, refuse_misfit
 from wattcast.errors import BadRequest, RegistryConflict
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ def promote(
 
     kept = opened(store)
     record = record_of(kept, bundle)
+    refuse_misfit(kept, record)
     if force and not reason:
         raise BadRequest("--force wants a reason", 'say why, for the history: --reason "..."')
 
@@ -136,6 +137,8 @@ def challenge(
     kept = opened(store)
     record = record_of(kept, bundle)
     over: Callable[[ServingManifest], succession.Step]
+    if not end:
+        refuse_misfit(kept, record)
     if end:
         over = lambda manifest: succession.end_challenge(manifest, record.task, record.meter)  # noqa: E731
     else:

@@ -5,6 +5,7 @@ The serial and the history of a manifest are filled in where it is published.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -24,6 +25,7 @@ class Step:
     moves: tuple[Move, ...] = ()
 
 
+_WORD, _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,59}"), re.compile(r"[0-9a-f]{12,}")
 Transition = Callable[[ServingManifest], Step]
 
 
@@ -89,7 +91,9 @@ def rollback(manifest: ServingManifest, task: str, meter: str) -> Step:
     if slot.before is None:
         hint = "wattcast registry history shows who answered when, wattcast registry promote ID --force --reason brings one back"
         raise RegistryConflict(f"{slot.key} had no other champion before", hint)
-    return _moved(manifest, slot, replace(slot.before, candidate=slot.champion), "rollback", ())
+    challenger = slot.challenger if slot.challenger != slot.before.champion else ""
+    following = replace(slot.before, candidate=slot.champion, challenger=challenger, share=slot.share if challenger else 0.0)
+    return _moved(manifest, slot, following, "rollback", ())
 
 
 def retire(manifest: ServingManifest, bundle: str) -> Step:
@@ -102,13 +106,19 @@ def retire(manifest: ServingManifest, bundle: str) -> Step:
     if not named:
         raise RegistryConflict(f"no slot names {bundle[:12]}", "wattcast registry list shows those that are named")
     for slot in named:
-        families = {family: each for family, each in slot.families.items() if each != bundle}
-        vetoed = {family: why for family, why in slot.vetoed.items() if family in families}
-        standby = slot.standby if slot.standby != bundle else next(iter(families.values()), "")
-        before = None if slot.before and slot.before.champion == bundle else slot.before
-        rest = replace(slot, families=families, vetoed=vetoed, standby=standby, before=before)
-        manifest = manifest.with_slot(rest.without(bundle))
-    return Step(manifest, "retire", tuple(Move(slot.task, slot.meter, bundle, "") for slot in named))
+        manifest = manifest.with_slot(_retired(slot, bundle))
+    words = (f"{bundle[:12]} is retired",)
+    return Step(manifest, "retire", tuple(Move(slot.task, slot.meter, slot.champion, slot.champion, words) for slot in named))
+
+
+def _retired(slot: Slot, bundle: str) -> Slot:
+    """The slot, and those before it, without this bundle anywhere; one before whose champion it was is left out."""
+    families = {family: each for family, each in slot.families.items() if each != bundle}
+    vetoed = {family: why for family, why in slot.vetoed.items() if family in families}
+    standby = slot.standby if slot.standby != bundle else next(iter(families.values()), "")
+    before = slot.before.before if slot.before and slot.before.champion == bundle else slot.before
+    rest = replace(slot, families=families, vetoed=vetoed, standby=standby, before=before and _retired(before, bundle))
+    return rest.without(bundle)
 
 
 def challenge(manifest: ServingManifest, record: Record, share: float) -> Step:
@@ -136,6 +146,8 @@ def end_challenge(manifest: ServingManifest, task: str, meter: str) -> Step:
 
 def name(manifest: ServingManifest, word: str, bundle: str) -> Step:
     """A bundle is kept under a name; an empty one takes the name away. Raises RegistryConflict where there is no such name to take."""
+    if not _WORD.fullmatch(word) or _ID.fullmatch(word):
+        raise RegistryConflict(f'"{word[:40]}" is no name for a model', "letters, digits, - and _, at most 60, and no id")
     if not bundle and word not in manifest.names:
         raise RegistryConflict(f'no bundle is named "{word}"', f"names: {', '.join(manifest.names) or 'none'}")
     names = {other: each for other, each in manifest.names.items() if other != word} | ({word: bundle} if bundle else {})

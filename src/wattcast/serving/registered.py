@@ -76,7 +76,7 @@ class RegisteredModels:
                 f"{said}: an old one was put back, or the store was emptied", "start the service again where that is meant"
             )
         for slot in self.manifest.slots.values():
-            at_once = {slot.champion, slot.challenger if slot.share else "", *_asked_for(slot, before)}
+            at_once = {slot.champion, slot.challenger, *_asked_for(slot, before)}
             for bundle in slot.named():
                 self._load(bundle, before, heads=bundle in slot.bundles(), at_once=bundle in at_once)
         if before is not None:

@@ -41,6 +41,7 @@ LOADED_AT = Gauge("wattcast_models_loaded_timestamp_seconds", "When a worker loa
 SERIAL = Gauge("wattcast_manifest_serial", "Serving manifest that the worker which lags most answers from.", multiprocess_mode="livemin")
 HELD_BACK = Gauge("wattcast_champions_held_back", "Published champions that some worker refused.", multiprocess_mode="livemax")
 REFUSED = Gauge("wattcast_bundles_refused", "Model files that some worker refused.", multiprocess_mode="livemax")
+FAULT = Gauge("wattcast_models_fault", "1 where some worker does not serve all that is published.", multiprocess_mode="livemax")
 SWAPS = Counter("wattcast_swaps", "Times that a worker swapped its models.")
 
 # To look a label up takes the library longer than to count.
@@ -65,7 +66,9 @@ def register(app: Flask, settings: Settings) -> None:
 def took(current: Current, *, swapped: bool) -> None:
     """Count what a worker took from the model store, or could not take."""
     SWAPS.inc(swapped)
-    LOADED_AT.set_to_current_time()
+    FAULT.set(bool(current.fault))
+    if swapped or not current.fault:
+        LOADED_AT.set_to_current_time()
     SERIAL.set(current.service.manifest.serial)
     HELD_BACK.set(len(current.service.held_back))
     REFUSED.set(len(current.service.refused))
